@@ -1,0 +1,2 @@
+//! git-parler.
+fn main() {}
