@@ -1,0 +1,226 @@
+//! The body of a message: its parts, among them the reference to a handoff.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::Value;
+
+use crate::id::{BlobId, Digest};
+use crate::json::{self, JsonError};
+
+/// The body of a message in epoch 0.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Body {
+    /// What the message says, in order.
+    pub parts: Vec<Part>,
+    /// The message that this one answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<Digest>,
+    /// How many automatic replies led here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hops: Option<u32>,
+}
+
+impl Body {
+    /// Reads the JSON text of a body.
+    ///
+    /// # Errors
+    ///
+    /// [`JsonError`] when it is not strict JSON of this shape.
+    pub fn parse(text: &str) -> Result<Self, JsonError> {
+        json::parse(text)
+    }
+
+    /// Returns the JSON text of a body, whose SHA-256 the header names.
+    pub fn to_text(&self) -> String {
+        json::write(self)
+    }
+
+    /// Returns the handoff that the body refers to, if there is one.
+    pub fn bundle(&self) -> Option<&BundlePart> {
+        self.parts.iter().find_map(|part| match part {
+            Part::Bundle(bundle) => Some(&**bundle),
+            Part::Text(_) | Part::Unknown(_) => None,
+        })
+    }
+}
+
+/// One part of a body.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Part {
+    /// Plain text.
+    Text(String),
+    /// A handoff.
+    Bundle(Box<BundlePart>),
+    /// A part of a kind that this version does not know, kept as it came.
+    Unknown(Value),
+}
+
+/// A branch and the commit at its tip, as the sender named them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartTip {
+    /// The branch's short name at the source, or `HEAD`.
+    pub branch: String,
+    /// The commit in hex.
+    pub commit: String,
+}
+
+/// The subject of a commit, as stated by the author of the message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartCommit {
+    /// The commit in hex.
+    pub id: String,
+    /// Its subject line.
+    pub subject: String,
+}
+
+/// How much a handoff changes, as stated by the author of the message.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartStat {
+    /// How many files change.
+    pub files: u64,
+    /// Lines added.
+    pub added: u64,
+    /// Lines deleted.
+    pub deleted: u64,
+    /// The first of the paths.
+    pub paths: Vec<String>,
+}
+
+/// The signed reference to a git bundle that is stored as a blob.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BundlePart {
+    /// The id of the bundle's bytes.
+    pub blob: BlobId,
+    /// Always `git`.
+    pub vcs: String,
+    /// The first tip, for readers of the simple form.
+    pub tip: String,
+    /// The first prerequisite, for readers of the simple form.
+    pub base: Option<String>,
+    /// One line about the change.
+    pub summary: String,
+    /// The size of the bundle in bytes.
+    pub size: u64,
+    /// Always `application/x-git-bundle`.
+    pub media_type: String,
+    /// Every tip.
+    pub tips: Vec<PartTip>,
+    /// Every prerequisite.
+    pub prerequisites: Vec<String>,
+    /// How many commits travel.
+    pub commits: u64,
+    /// `sha1` or `sha256`.
+    pub object_format: String,
+    /// A label of the repository.
+    #[serde(default)]
+    pub repo: String,
+    /// The handoff that this one replaces.
+    #[serde(default)]
+    pub supersedes: Option<BlobId>,
+    /// The first subjects, as stated by the author.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<Vec<PartCommit>>,
+    /// How much changes, as stated by the author.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stat: Option<PartStat>,
+    /// What the change could run or alter, as stated by the author.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub surface: Option<Vec<String>>,
+}
+
+impl BundlePart {
+    /// The kind under which the part travels.
+    pub const KIND: &'static str = "com.parler.bundle";
+    /// The only value of `vcs`.
+    pub const VCS: &'static str = "git";
+    /// The only value of `mediaType`.
+    pub const MEDIA_TYPE: &'static str = "application/x-git-bundle";
+}
+
+impl Part {
+    /// Returns what a client shows of a part it knows nothing more of: the last word of the kind and the summary.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Bundle(bundle) => format!("[bundle: {}]", bundle.summary),
+            Self::Unknown(value) => {
+                let kind = value.get("kind").and_then(Value::as_str).unwrap_or("part");
+                let kind = kind.rsplit('.').next().unwrap_or(kind);
+                match value.get("summary").and_then(Value::as_str) {
+                    Some(summary) => format!("[{kind}: {summary}]"),
+                    None => format!("[{kind}]"),
+                }
+            }
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct TextPart {
+    kind: String,
+    text: String,
+}
+
+#[derive(Serialize)]
+struct TaggedBundle<'a> {
+    kind: &'static str,
+    #[serde(flatten)]
+    bundle: &'a BundlePart,
+}
+
+impl Serialize for Part {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => TextPart { kind: TEXT.to_owned(), text: text.clone() }.serialize(serializer),
+            Self::Bundle(bundle) => TaggedBundle { kind: BundlePart::KIND, bundle }.serialize(serializer),
+            Self::Unknown(value) => value.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Part {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let kind = value.get("kind").and_then(Value::as_str);
+        match kind {
+            None => Err(de::Error::custom("a part without a kind")),
+            Some(TEXT) => {
+                let part: TextPart = serde_json::from_value(value).map_err(de::Error::custom)?;
+                Ok(Self::Text(part.text))
+            }
+            Some(BundlePart::KIND) => {
+                let part = serde_json::from_value(value).map_err(de::Error::custom)?;
+                Ok(Self::Bundle(Box::new(part)))
+            }
+            Some(_) => Ok(Self::Unknown(value)),
+        }
+    }
+}
+
+/// The kind of a text part.
+const TEXT: &str = "text";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_part_is_kept_and_shown_by_kind_and_summary() {
+        let text = r#"{"parts":[{"kind":"org.example.poll","summary":"lunch?","options":[1,2]}]}"#;
+        let body = Body::parse(text).expect("an unknown kind is fine");
+        assert_eq!(body.parts[0].label(), "[poll: lunch?]");
+        assert_eq!(body.to_text(), text);
+    }
+
+    #[test]
+    fn a_bundle_part_has_the_field_names_of_the_specification() {
+        let text = format!(
+            r#"{{"parts":[{{"kind":"com.parler.bundle","blob":"{}","vcs":"git","tip":"aa","base":null,"summary":"feat: add X","size":12345,"mediaType":"application/x-git-bundle","tips":[{{"branch":"feature","commit":"aa"}}],"prerequisites":[],"commits":5,"objectFormat":"sha1","repo":"app","supersedes":null}}]}}"#,
+            BlobId::of(b"")
+        );
+        let body = Body::parse(&text).expect("as specified");
+        assert_eq!(body.bundle().map(|bundle| bundle.commits), Some(5));
+        assert_eq!(body.parts[0].label(), "[bundle: feat: add X]");
+        assert_eq!(body.to_text(), text);
+    }
+}

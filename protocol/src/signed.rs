@@ -1,0 +1,277 @@
+//! The one signed thing: bytes, who signed them, and the proof that somebody checked.
+//!
+//! A [`Signed`] statement is what travels and gives no access to its contents; [`Signed::verify`] is the only way to a
+//! [`Verified`] one. The type of a statement never travels: the place where it stands says what it must be.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::fmt;
+use std::marker::PhantomData;
+
+use crate::id::{Digest, Signature};
+use crate::json::{self, JsonError};
+use crate::key::{Kind, PublicKey, SecretKey};
+
+/// A type of statement: its label in the preimage, and the kind of key that signs it.
+pub trait Statement: Serialize + DeserializeOwned {
+    /// The label, unique among all statements.
+    const TYPE: &'static str;
+    /// The kind of key that signs it.
+    type Author: Kind;
+
+    /// Returns the features that a reader must know, when the statement is void for readers that lack one.
+    fn needs(&self) -> &[String] {
+        &[]
+    }
+}
+
+/// A statement as it travels: unverified, its contents out of reach.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Signed<S: Statement> {
+    by: PublicKey<S::Author>,
+    bytes: String,
+    sig: Signature,
+    #[serde(skip)]
+    statement: PhantomData<fn() -> S>,
+}
+
+/// A statement whose signature was checked, or which we signed ourselves.
+pub struct Verified<S: Statement> {
+    signed: Signed<S>,
+    digest: Digest,
+    statement: S,
+}
+
+/// A signature under the digest of somebody else's statement; it holds for that statement alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Countersigned<K: Kind> {
+    by: PublicKey<K>,
+    sig: Signature,
+}
+
+/// Says why a statement does not count.
+#[derive(Debug, thiserror::Error)]
+pub enum StatementError {
+    /// The signature is not by the key it names, over these bytes, as a statement of this type.
+    #[error("the signature of a {0} statement is wrong")]
+    BadSignature(&'static str),
+    /// The signed bytes are not a statement of this type.
+    #[error("the signed bytes are no {kind} statement")]
+    BadShape {
+        /// The type that was expected.
+        kind: &'static str,
+        /// What is wrong with them.
+        #[source]
+        source: JsonError,
+    },
+    /// The statement names a feature that this version does not know, and must not be understood without it.
+    #[error("a {kind} statement needs a newer git-parler: {feature}")]
+    NeedsNewer {
+        /// The statement's type.
+        kind: &'static str,
+        /// The first feature that is missing.
+        feature: String,
+    },
+}
+
+/// Signs `statement` with `key`.
+///
+/// ```
+/// use protocol::{key::UserKey, signed, statement::Seat, key::AgentKey};
+/// let user = UserKey::from_seed(&[2; 32]);
+/// let seat = AgentKey::from_seed(&[3; 32]).public();
+/// let vouched = signed::sign(&user, Seat { seat, name: "ana/app".into(), issued: 0, expires: 1000 });
+/// let received = vouched.signed().clone();
+/// assert_eq!(received.verify()?.statement().name, "ana/app");
+/// # Ok::<(), signed::StatementError>(())
+/// ```
+pub fn sign<S: Statement>(key: &SecretKey<S::Author>, statement: S) -> Verified<S> {
+    let by = key.public();
+    let bytes = json::write(&statement);
+    let preimage = preimage(S::TYPE, &by, bytes.as_bytes());
+    let signed = Signed { by, bytes, sig: key.sign_bytes(&preimage), statement: PhantomData };
+    Verified { signed, digest: Digest::of(&preimage), statement }
+}
+
+/// Signs the digest of another's statement as a countersignature of type `kind`.
+pub fn countersign<K: Kind>(key: &SecretKey<K>, kind: &str, digest: &Digest) -> Countersigned<K> {
+    let by = key.public();
+    Countersigned { by, sig: key.sign_bytes(&preimage(kind, &by, digest.as_bytes())) }
+}
+
+impl<S: Statement> Signed<S> {
+    /// Returns who claims to have signed.
+    pub fn by(&self) -> PublicKey<S::Author> {
+        self.by
+    }
+
+    /// Returns the SHA-256 of the preimage: the statement's id. It says nothing about the signature.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&preimage(S::TYPE, &self.by, self.bytes.as_bytes()))
+    }
+
+    /// Returns the length of the signed JSON text in bytes.
+    pub fn bytes_len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Checks the signature strictly, then reads the statement.
+    ///
+    /// # Errors
+    ///
+    /// [`StatementError`]: a wrong signature, bytes of another shape, or a feature this version lacks.
+    pub fn verify(self) -> Result<Verified<S>, StatementError> {
+        let preimage = preimage(S::TYPE, &self.by, self.bytes.as_bytes());
+        if !self.by.has_signed(&preimage, &self.sig) {
+            return Err(StatementError::BadSignature(S::TYPE));
+        }
+        let statement: S =
+            json::parse(&self.bytes).map_err(|source| StatementError::BadShape { kind: S::TYPE, source })?;
+        if let Some(feature) = statement.needs().first() {
+            return Err(StatementError::NeedsNewer { kind: S::TYPE, feature: feature.clone() });
+        }
+        Ok(Verified { digest: Digest::of(&preimage), statement, signed: self })
+    }
+}
+
+impl<S: Statement> Verified<S> {
+    /// Returns who signed.
+    pub fn by(&self) -> PublicKey<S::Author> {
+        self.signed.by
+    }
+
+    /// Returns the statement's id.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Returns what was signed.
+    pub fn statement(&self) -> &S {
+        &self.statement
+    }
+
+    /// Returns the form that travels.
+    pub fn signed(&self) -> &Signed<S> {
+        &self.signed
+    }
+}
+
+impl<K: Kind> Countersigned<K> {
+    /// Returns who claims to have countersigned.
+    pub fn by(&self) -> PublicKey<K> {
+        self.by
+    }
+
+    /// Says whether this is the named key's countersignature of type `kind` under `digest`.
+    pub fn holds(&self, kind: &str, digest: &Digest) -> bool {
+        self.by.has_signed(&preimage(kind, &self.by, digest.as_bytes()), &self.sig)
+    }
+}
+
+/// Returns the bytes that are signed: label with type, key, bytes.
+fn preimage<K: Kind>(kind: &str, key: &PublicKey<K>, bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(LABEL.len() + kind.len() + 33 + bytes.len());
+    out.extend_from_slice(LABEL.as_bytes());
+    out.extend_from_slice(kind.as_bytes());
+    out.push(0);
+    out.extend_from_slice(key.as_bytes());
+    out.extend_from_slice(bytes);
+    out
+}
+
+/// Returns the value of a room's log after entry `seq`, whose statement has `digest`, given the value before it.
+pub(crate) fn log_value(before: &Digest, seq: u64, digest: &Digest) -> Digest {
+    let mut hash = Sha256::new();
+    hash.update(LABEL);
+    hash.update(b"log\0");
+    hash.update(before.as_bytes());
+    hash.update(seq.to_be_bytes());
+    hash.update(digest.as_bytes());
+    Digest::from_bytes(hash.finalize().into())
+}
+
+impl<S: Statement> Clone for Signed<S> {
+    fn clone(&self) -> Self {
+        Self { by: self.by, bytes: self.bytes.clone(), sig: self.sig, statement: PhantomData }
+    }
+}
+impl<S: Statement> PartialEq for Signed<S> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.by, &self.bytes, self.sig) == (other.by, &other.bytes, other.sig)
+    }
+}
+impl<S: Statement> Eq for Signed<S> {}
+impl<S: Statement> fmt::Debug for Signed<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unverified {} by {}", S::TYPE, self.by)
+    }
+}
+impl<S: Statement + Clone> Clone for Verified<S> {
+    fn clone(&self) -> Self {
+        Self { signed: self.signed.clone(), digest: self.digest, statement: self.statement.clone() }
+    }
+}
+impl<S: Statement> fmt::Debug for Verified<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} by {}: {}", S::TYPE, self.digest, self.signed.by, self.signed.bytes)
+    }
+}
+
+/// What every preimage begins with; the `v1` changes only when a preimage does.
+const LABEL: &str = "git-parler/v1/";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::{AgentKey, UserKey};
+    use crate::statement::{Genesis, RoomKind, Seat};
+
+    fn seat() -> Verified<Seat> {
+        let seat = AgentKey::from_seed(&[3; 32]).public();
+        sign(&UserKey::from_seed(&[2; 32]), Seat { seat, name: "ana/app".into(), issued: 0, expires: 1 })
+    }
+
+    #[test]
+    fn a_changed_bit_anywhere_is_noticed() {
+        let text = json::write(seat().signed());
+        let mut survivors = 0;
+        for at in 0..text.len() {
+            let mut bytes = text.clone().into_bytes();
+            bytes[at] ^= 1;
+            let Ok(changed) = String::from_utf8(bytes) else { continue };
+            if json::parse::<Signed<Seat>>(&changed).is_ok_and(|signed| signed.verify().is_ok()) {
+                survivors += 1;
+            }
+        }
+        assert_eq!(survivors, 0);
+    }
+
+    #[test]
+    fn a_signature_of_one_type_is_worthless_as_another() {
+        let text = json::write(seat().signed());
+        let as_genesis: Signed<Genesis> = json::parse(&text).expect("same wire form");
+        assert!(matches!(as_genesis.verify(), Err(StatementError::BadSignature("genesis"))));
+    }
+
+    #[test]
+    fn a_genesis_with_unknown_needs_is_unusable() {
+        let user = UserKey::from_seed(&[2; 32]);
+        let hub = crate::key::HubKey::from_seed(&[1; 32]).public();
+        let genesis = Genesis { hub, kind: RoomKind::Home, salt: None, needs: vec!["sealed".into()] };
+        let received = sign(&user, genesis).signed().clone();
+        assert!(matches!(received.verify(), Err(StatementError::NeedsNewer { .. })));
+    }
+
+    #[test]
+    fn a_countersignature_holds_for_one_digest_and_type() {
+        let key = crate::key::JoinKey::from_join_secret("gpj1-abcdefghijklmnopqrstuvwxyz");
+        let digest = Digest::of(b"login");
+        let pass = countersign(&key, "pass", &digest);
+        assert!(pass.holds("pass", &digest));
+        assert!(!pass.holds("ask", &digest));
+        assert!(!pass.holds("pass", &Digest::of(b"another login")));
+    }
+}
