@@ -1,0 +1,48 @@
+//! Every bound of the client, with its unit in the name.
+
+use std::time::Duration;
+
+/// Largest file of ours that is read whole, in bytes: keys, states, `known_hubs`, `local.json`.
+pub const STATE_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Bytes of verified blobs kept in the cache; the oldest are evicted above it.
+pub const CACHE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
+/// Age in seconds after which a half-downloaded blob is removed.
+pub const PARTIAL_AGE_SECONDS_MAX: u64 = 7 * 24 * 3600;
+
+/// Age in seconds after which a spooled bundle that nobody works on is removed.
+pub const SPOOL_AGE_SECONDS_MAX: u64 = 7 * 24 * 3600;
+
+/// Age in seconds after which the temporary file of a crashed writer is removed.
+pub const TEMPORARY_AGE_SECONDS_MAX: u64 = 3600;
+
+/// How far a seat statement's `issued` may lie ahead of this machine's clock, in milliseconds.
+pub const CLOCK_SKEW_MILLIS_MAX: i64 = 5 * 60 * 1000;
+
+/// Newest log values kept of a room.
+pub const KNOWN_RECENT_MAX: usize = 1024;
+
+/// Before the recent ones, every log value whose `seq` is a multiple of this is kept.
+pub const KNOWN_STRIDE: u64 = 1024;
+
+/// Bytes of a piece read from or written to a file in one step of a transfer.
+pub const PIECE_BYTES: usize = 256 * 1024;
+
+/// Time a dial may take, the upgrade to a WebSocket included.
+pub const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time the client tries to reach a hub again without having got anything from it.
+pub const RECONNECT_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// First pause between two dials; doubled each time.
+pub const BACKOFF_MIN: Duration = Duration::from_millis(20);
+
+/// Longest pause between two dials.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(2);
+
+/// Time a local hub may take from being started to accepting.
+pub const LOCAL_HUB_START_MAX: Duration = Duration::from_secs(5);
+
+/// Longest path of a Unix socket, in bytes without the closing zero (`sun_path` of Linux).
+pub const SOCKET_PATH_BYTES_MAX: usize = 107;
