@@ -97,7 +97,7 @@ pub struct Refusal {
     pub limit: Option<u64>,
     /// With `pruned`: the point from which the log is still there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub base: Option<crate::statement::LogPoint>,
+    pub base: Option<Box<crate::statement::LogPoint>>,
 }
 
 impl Refusal {
