@@ -1,0 +1,164 @@
+//! The arguments of each command, as clap's definitions. First lines are help texts: imperative, no full stop.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Hand commits to the other side
+#[derive(Args, Debug)]
+pub(crate) struct Push {
+    /// Commits to hand over: a revision, or a range A..B, which means B with the base A [default: HEAD]
+    #[arg(value_name = "rev")]
+    pub(crate) revisions: Vec<String>,
+    /// Leave out what this revision reaches: the other side has it (repeatable) [default: parler.base]
+    #[arg(long, value_name = "rev")]
+    pub(crate) base: Vec<String>,
+    /// Say what this is in a line [default: the subject of the newest commit]
+    #[arg(short = 'm', long = "message", value_name = "summary")]
+    pub(crate) summary: Option<String>,
+    /// Write the bundle to a file and use no hub (`-` is standard output)
+    #[arg(short, long, value_name = "file")]
+    pub(crate) output: Option<PathBuf>,
+    /// Overwrite the file of `-o`
+    #[arg(long, requires = "output")]
+    pub(crate) force: bool,
+    /// Say what would travel and send nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// List the handoffs of the room
+#[derive(Args, Debug)]
+pub(crate) struct List {
+    /// Include handoffs that do not fit this repository
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// Show a handoff before anything enters the repository
+#[derive(Args, Debug)]
+pub(crate) struct Show {
+    /// Id, prefix of at least 4 digits, or file [default: the newest one of somebody else]
+    #[arg(value_name = "id|file")]
+    pub(crate) handoff: Option<String>,
+    /// Show the diff as well
+    #[arg(short, long)]
+    pub(crate) patch: bool,
+}
+
+/// Save a handoff as a bundle file that git reads
+#[derive(Args, Debug)]
+pub(crate) struct Fetch {
+    /// Id or prefix of at least 4 digits [default: the newest one of somebody else]
+    #[arg(value_name = "id")]
+    pub(crate) handoff: Option<String>,
+    /// Write to this file (`-` is standard output) [default: the first 12 digits of the id, then `.bundle`]
+    #[arg(short, long, value_name = "file")]
+    pub(crate) output: Option<PathBuf>,
+    /// Overwrite the file
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Import a handoff below refs/parler, and nothing else
+#[derive(Args, Debug)]
+pub(crate) struct Apply {
+    /// Id, prefix of at least 4 digits, or bundle file (`-` is standard input) [default: the newest one of somebody else]
+    #[arg(value_name = "id|file")]
+    pub(crate) handoff: Option<String>,
+    /// Check everything and stop before the repository changes
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Take a history that shares no commit with this repository
+    #[arg(long)]
+    pub(crate) unrelated: bool,
+    /// Refuse a file, which has no author
+    #[arg(long)]
+    pub(crate) require_signature: bool,
+}
+
+/// Remove the references of an applied handoff
+#[derive(Args, Debug)]
+pub(crate) struct Drop {
+    /// Id or prefix of at least 4 digits
+    #[arg(value_name = "id")]
+    pub(crate) handoff: String,
+}
+
+/// Remove the references of handoffs applied before a date
+#[derive(Args, Debug)]
+pub(crate) struct Prune {
+    /// Remove what was applied before this date, as git writes dates: `2.weeks.ago`, `2026-01-31`, `now`
+    #[arg(long, value_name = "date")]
+    pub(crate) expire: String,
+    /// Say what would be removed and remove nothing
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+}
+
+/// Run a hub, or look after the local one
+#[derive(Args, Debug)]
+pub(crate) struct Hub {
+    /// Listen on this address [default: 127.0.0.1:7419]
+    #[arg(long, value_name = "addr", conflicts_with_all = ["status", "stop"])]
+    pub(crate) listen: Option<String>,
+    /// Name a URL under which clients reach the hub (repeatable; needed beyond loopback)
+    #[arg(long, value_name = "url", conflicts_with_all = ["status", "stop"])]
+    pub(crate) url: Vec<String>,
+    /// Keep everything in this folder [default: the folder `hub` of the data directory]
+    #[arg(long = "data", value_name = "dir")]
+    pub(crate) folder: Option<PathBuf>,
+    /// Let in whoever knows the secret in this file
+    #[arg(long, value_name = "file", conflicts_with_all = ["open", "status", "stop"])]
+    pub(crate) join_secret_file: Option<PathBuf>,
+    /// Let in everybody who reaches the address
+    #[arg(long, conflicts_with_all = ["status", "stop"])]
+    pub(crate) open: bool,
+    /// Tell whether the local hub runs
+    #[arg(long, conflicts_with = "stop")]
+    pub(crate) status: bool,
+    /// End the local hub
+    #[arg(long)]
+    pub(crate) stop: bool,
+    /// Run as the local hub that a command started
+    #[arg(long, hide = true, conflicts_with_all = ["status", "stop"])]
+    pub(crate) local_child: bool,
+}
+
+/// Install the manual pages and the completion of bash, zsh and fish
+#[derive(Args, Debug)]
+pub(crate) struct Setup {
+    /// Install below this folder [default: the parent of the program's folder for pages, the user's folders for completion]
+    #[arg(long, value_name = "dir")]
+    pub(crate) prefix: Option<PathBuf>,
+    /// Remove what setup installed, and nothing else
+    #[arg(long)]
+    pub(crate) remove: bool,
+}
+
+/// Show the page of git parler or of one of its commands
+#[derive(Args, Debug)]
+pub(crate) struct Help {
+    /// Command to explain
+    #[arg(value_name = "command")]
+    pub(crate) verb: Option<String>,
+}
+
+/// Show user, seat and hub
+#[derive(Args, Debug)]
+pub(crate) struct Whoami {
+    /// Write the user's key to this new file, to carry it to another machine
+    #[arg(long, value_name = "file", conflicts_with = "import_user")]
+    pub(crate) export_user: Option<PathBuf>,
+    /// Become the user whose key is in this file
+    #[arg(long, value_name = "file")]
+    pub(crate) import_user: Option<PathBuf>,
+}
+
+/// Show who is here and what is pending
+#[derive(Args, Debug)]
+pub(crate) struct Status {}
+
+/// Check everything and say what to do
+#[derive(Args, Debug)]
+pub(crate) struct Doctor {}

@@ -1,0 +1,3 @@
+//! One file per command: what it does with its arguments, and how its answer is printed.
+
+pub(crate) mod help;

@@ -1,0 +1,294 @@
+//! The only reader of git's configuration and of the environment. `parler.*` comes from the user's and the
+//! repository's untracked configuration, is overridden by the environment, and that by options.
+
+mod parameters;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use gix::bstr::{BStr, BString, ByteSlice};
+use gix::config::{Boolean, File};
+
+use crate::cli::Global;
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// A value is not of its kind.
+    #[error("`{key}` is `{value}`, which is not {expected}")]
+    BadValue {
+        /// The key or variable, as the person wrote it.
+        key: String,
+        /// What stands there.
+        value: String,
+        /// What should stand there.
+        expected: &'static str,
+    },
+    /// `GIT_CONFIG_PARAMETERS` is not as git writes it.
+    #[error("GIT_CONFIG_PARAMETERS is not as `git -c` writes it")]
+    BadParameters,
+    /// A file of git's configuration cannot be read.
+    #[error("git's configuration cannot be read")]
+    Unreadable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// No variable tells where parler keeps its things.
+    #[error("there is no home directory")]
+    NoHome,
+}
+
+/// The variables of a process, read once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Environment(BTreeMap<OsString, OsString>);
+
+/// When to use color.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// Also into a file.
+    Always,
+    /// On a terminal.
+    Auto,
+    /// Not at all.
+    Never,
+}
+
+/// Budgets of an import as configured; `None` where the default counts. `parler.import.<name>`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ImportBudgets {
+    /// `maxObjects`: objects in one bundle.
+    pub(crate) objects: Option<u64>,
+    /// `maxObjectSize`: bytes of one object, inflated.
+    pub(crate) object_bytes: Option<u64>,
+    /// `maxTotalSize`: bytes of all objects, inflated.
+    pub(crate) total_bytes: Option<u64>,
+    /// `maxDeltaDepth`: deltas upon deltas.
+    pub(crate) delta_depth: Option<u64>,
+}
+
+/// Everything that can be set, with options over environment over configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// The hub to use; the local one without it.
+    pub(crate) hub: Option<String>,
+    /// The room to work in, from `--room` alone.
+    pub(crate) room: Option<String>,
+    /// The file with a closed hub's join secret.
+    pub(crate) join_secret_file: Option<PathBuf>,
+    /// The name that others see.
+    pub(crate) name: Option<String>,
+    /// The file of the seat's key, where the usual place is not wanted.
+    pub(crate) identity: Option<PathBuf>,
+    /// The session to work in.
+    pub(crate) session: Option<String>,
+    /// What the other side has, where `push` names no base.
+    pub(crate) base: Vec<String>,
+    /// Certificates to trust besides the system's.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Whether `ws://` may leave this machine.
+    pub(crate) is_insecure: bool,
+    /// Budgets of an import.
+    pub(crate) import: ImportBudgets,
+    /// Whether hints are wanted.
+    pub(crate) advice: bool,
+    /// When to use color.
+    pub(crate) color: When,
+    /// The pager of long results; `None` for none.
+    pub(crate) pager: Option<String>,
+    /// Where parler keeps keys, state and the local hub.
+    pub(crate) data_folder: PathBuf,
+    /// Where parler keeps what it can get again.
+    pub(crate) cache_folder: PathBuf,
+}
+
+impl Environment {
+    /// Returns the variables of this process.
+    pub(crate) fn of_process() -> Self {
+        Self(std::env::vars_os().collect())
+    }
+
+    /// Returns a variable that is set and not empty, as a path.
+    pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
+        self.0.get(&OsString::from(name)).filter(|value| !value.is_empty()).map(PathBuf::from)
+    }
+
+    /// Returns a variable that is set and not empty, as text.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        self.path(name).map(|value| value.to_string_lossy().into_owned())
+    }
+
+    /// Returns whether a variable is set and not empty.
+    pub(crate) fn is_set(&self, name: &str) -> bool {
+        self.path(name).is_some()
+    }
+
+    /// Returns whether a variable says yes in one of git's ways.
+    pub(crate) fn is_true(&self, name: &str) -> bool {
+        self.text(name).is_some_and(|text| boolean(text.as_bytes().as_bstr()).unwrap_or(false))
+    }
+
+    /// Returns a variable that is a number.
+    pub(crate) fn number(&self, name: &str) -> Option<u64> {
+        self.text(name)?.parse().ok()
+    }
+}
+
+/// Returns what `git -c <key>=<value>` handed to this process, for whoever opens the repository.
+pub(crate) fn command_line(environment: &Environment) -> Result<Vec<BString>, Error> {
+    match environment.path("GIT_CONFIG_PARAMETERS") {
+        None => Ok(Vec::new()),
+        Some(text) => {
+            parameters::parse(text.as_os_str().as_encoded_bytes()).map_err(|_malformed| Error::BadParameters)
+        }
+    }
+}
+
+/// Returns the configuration that counts outside of a repository: the system's, the user's, and `git -c`.
+pub(crate) fn global_file(environment: &Environment) -> Result<File, Error> {
+    let mut file = File::from_globals().map_err(|error| Error::Unreadable(Box::new(error)))?;
+    let overrides = File::from_environment_overrides().map_err(|error| Error::Unreadable(Box::new(error)))?;
+    file.append(overrides).map_err(|error| Error::Unreadable(Box::new(error)))?;
+    for entry in command_line(environment)? {
+        parameters::append(&mut file, entry.as_bstr()).map_err(|_malformed| Error::BadParameters)?;
+    }
+    Ok(file)
+}
+
+impl Settings {
+    /// Reads the settings from `file` (a repository's whole configuration, or [`global_file`]).
+    pub(crate) fn read(file: &File, environment: &Environment, global: &Global) -> Result<Self, Error> {
+        let source = Source { file, environment };
+        let bases = source.environment.text("PARLER_BASE").map_or_else(
+            || file.strings("parler.base").unwrap_or_default().iter().map(|base| base.to_string()).collect(),
+            |base| vec![base],
+        );
+        Ok(Self {
+            hub: global.hub.clone().or_else(|| source.text("hub", "PARLER_HUB")),
+            room: global.room.clone(),
+            join_secret_file: source.path("joinSecretFile", "PARLER_JOIN_SECRET_FILE"),
+            name: source.text("name", "PARLER_NAME"),
+            identity: source.path("identity", "PARLER_IDENTITY"),
+            session: source.text("session", "PARLER_SESSION"),
+            base: bases,
+            ca_file: source.path("caFile", "PARLER_CA_FILE"),
+            is_insecure: source.boolean("insecure", "PARLER_INSECURE")?.unwrap_or(false),
+            import: ImportBudgets {
+                objects: source.size("parler.import.maxObjects")?,
+                object_bytes: source.size("parler.import.maxObjectSize")?,
+                total_bytes: source.size("parler.import.maxTotalSize")?,
+                delta_depth: source.size("parler.import.maxDeltaDepth")?,
+            },
+            advice: source.key_boolean("advice.parler")?.unwrap_or(true),
+            color: source.color()?,
+            pager: source.pager(),
+            data_folder: environment.folder("XDG_DATA_HOME", ".local/share", "")?,
+            cache_folder: environment.folder("XDG_CACHE_HOME", ".cache", "cache")?,
+        })
+    }
+}
+
+/// One place to look a setting up: the variable first, then the key.
+struct Source<'a> {
+    file: &'a File,
+    environment: &'a Environment,
+}
+
+impl Source<'_> {
+    /// An empty value in the configuration takes an earlier one back, as git has it for helpers and lists.
+    fn text(&self, key: &str, variable: &str) -> Option<String> {
+        let stated = || self.file.string(format!("parler.{key}").as_str()).map(|value| value.to_string());
+        self.environment.text(variable).or_else(stated).filter(|text| !text.is_empty())
+    }
+
+    /// A path in the configuration may begin with `~/`.
+    fn path(&self, key: &str, variable: &str) -> Option<PathBuf> {
+        if let Some(path) = self.environment.path(variable) {
+            return Some(path);
+        }
+        let text = self.text(key, variable)?;
+        match (text.strip_prefix("~/"), self.environment.path("HOME")) {
+            (Some(rest), Some(home)) => Some(home.join(rest)),
+            _ => Some(PathBuf::from(text)),
+        }
+    }
+
+    fn boolean(&self, key: &str, variable: &str) -> Result<Option<bool>, Error> {
+        match self.environment.text(variable) {
+            None => self.key_boolean(&format!("parler.{key}")),
+            Some(text) => boolean(text.as_bytes().as_bstr())
+                .map(Some)
+                .ok_or_else(|| bad(variable, text.as_bytes().as_bstr(), "a boolean")),
+        }
+    }
+
+    fn key_boolean(&self, key: &str) -> Result<Option<bool>, Error> {
+        self.file.boolean(key).map_err(|_wrong| self.bad_key(key, "a boolean"))
+    }
+
+    /// A number with one of git's suffixes k, m, g.
+    fn size(&self, key: &str) -> Result<Option<u64>, Error> {
+        let wrong = || self.bad_key(key, "a number such as 1000, 64k, 256m or 4g");
+        let number = self.file.integer(key).map_err(|_wrong| wrong())?;
+        number.map(|number| u64::try_from(number).map_err(|_negative| wrong())).transpose()
+    }
+
+    fn color(&self) -> Result<When, Error> {
+        for key in ["color.parler", "color.ui"] {
+            let Some(stated) = self.file.string_implicit(key) else { continue };
+            let text = stated.unwrap_or_else(|| "true".into());
+            return match text.to_lowercase().as_slice() {
+                b"always" => Ok(When::Always),
+                b"never" => Ok(When::Never),
+                b"auto" => Ok(When::Auto),
+                _ => match boolean(text.as_bstr()) {
+                    Some(true) => Ok(When::Auto),
+                    Some(false) => Ok(When::Never),
+                    None => Err(bad(key, text.as_bstr(), "always, auto, never or a boolean")),
+                },
+            };
+        }
+        Ok(When::Auto)
+    }
+
+    /// git's order: the variable of git, the command's own key, the key of all commands, everybody's variable.
+    fn pager(&self) -> Option<String> {
+        let own =
+            self.file.string_implicit("pager.parler").map(|value| value.unwrap_or_else(|| "true".into()));
+        let own = match own.as_ref().map(|value| (value, boolean(value.as_bstr()))) {
+            Some((_, Some(false))) => return None,
+            Some((_, Some(true))) | None => None,
+            Some((command, None)) => Some(command.to_string()),
+        };
+        let general = || self.file.string("core.pager").map(|value| value.to_string());
+        let pager = self.environment.text("GIT_PAGER").or(own).or_else(general);
+        let pager = pager.or_else(|| self.environment.text("PAGER")).unwrap_or_else(|| "less".to_owned());
+        (!pager.is_empty() && pager != "cat").then_some(pager)
+    }
+
+    fn bad_key(&self, key: &str, expected: &'static str) -> Error {
+        bad(key, self.file.string(key).unwrap_or_default().as_bstr(), expected)
+    }
+}
+
+impl Environment {
+    /// `PARLER_HOME` counts for everything; else the user's folder of that kind.
+    fn folder(&self, variable: &str, below_home: &str, below_own: &str) -> Result<PathBuf, Error> {
+        if let Some(own) = self.path("PARLER_HOME") {
+            let own = std::path::absolute(own).map_err(|_no_current_folder| Error::NoHome)?;
+            return Ok(if below_own.is_empty() { own } else { own.join(below_own) });
+        }
+        // The specification of these variables says that a relative path counts as none.
+        let stated = self.path(variable).filter(|path| path.is_absolute());
+        let base = stated.or_else(|| self.path("HOME").map(|home| home.join(below_home)));
+        base.map(|base| base.join("git-parler")).ok_or(Error::NoHome)
+    }
+}
+
+fn boolean(value: &BStr) -> Option<bool> {
+    Boolean::try_from(value).ok().map(Boolean::is_true)
+}
+
+fn bad(key: &str, value: &BStr, expected: &'static str) -> Error {
+    Error::BadValue { key: key.to_owned(), value: value.to_string(), expected }
+}
+
+#[cfg(test)]
+mod tests;

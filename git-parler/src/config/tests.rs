@@ -1,0 +1,102 @@
+//! Options over environment over configuration, and what is no value.
+
+use super::*;
+
+fn environment(pairs: &[(&str, &str)]) -> Environment {
+    Environment(pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect())
+}
+
+fn read(config: &str, pairs: &[(&str, &str)], global: &Global) -> Result<Settings, Error> {
+    let file = File::from_bytes_no_includes(
+        config.as_bytes(),
+        gix::config::file::Metadata::default(),
+        gix::config::file::init::Options::default(),
+    );
+    let mut pairs = pairs.to_vec();
+    pairs.push(("HOME", "/home/ada"));
+    Settings::read(&file.unwrap(), &environment(&pairs), global)
+}
+
+#[test]
+fn options_count_over_the_environment_over_the_configuration() {
+    let config = "[parler]\n\thub = wss://config\n";
+    let option = Global { hub: Some("wss://option".to_owned()), ..Global::default() };
+    let variable = [("PARLER_HUB", "wss://variable")];
+    let hub = |pairs: &[_], global: &Global| read(config, pairs, global).unwrap().hub.unwrap();
+    assert_eq!(hub(&[], &Global::default()), "wss://config");
+    assert_eq!(hub(&variable, &Global::default()), "wss://variable");
+    assert_eq!(hub(&variable, &option), "wss://option");
+}
+
+#[test]
+fn an_empty_value_takes_an_earlier_one_back() {
+    let config = "[parler]\n\thub = wss://one\n[parler]\n\thub =\n";
+    assert_eq!(read(config, &[], &Global::default()).unwrap().hub, None);
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_is_named() {
+    let sentence = |config: &str| read(config, &[], &Global::default()).unwrap_err().to_string();
+    assert_eq!(
+        sentence("[parler]\n\tinsecure = perhaps\n"),
+        "`parler.insecure` is `perhaps`, which is not a boolean"
+    );
+    assert_eq!(
+        sentence("[parler \"import\"]\n\tmaxObjects = -1\n"),
+        "`parler.import.maxObjects` is `-1`, which is not a number such as 1000, 64k, 256m or 4g"
+    );
+    assert_eq!(
+        sentence("[color]\n\tparler = pink\n"),
+        "`color.parler` is `pink`, which is not always, auto, never or a boolean"
+    );
+}
+
+#[test]
+fn budgets_take_the_suffixes_of_git() {
+    let config = "[parler \"import\"]\n\tmaxObjectSize = 2m\n\tmaxTotalSize = 1g\n";
+    let budgets = read(config, &[], &Global::default()).unwrap().import;
+    assert_eq!(budgets.object_bytes, Some(2 << 20));
+    assert_eq!(budgets.total_bytes, Some(1 << 30));
+    assert_eq!(budgets.objects, None);
+}
+
+#[test]
+fn folders_follow_parler_home_then_xdg_then_home() {
+    let folders = |pairs: &[_]| {
+        let settings = read("", pairs, &Global::default()).unwrap();
+        [settings.data_folder, settings.cache_folder].map(|path| path.to_str().unwrap().to_owned())
+    };
+    assert_eq!(folders(&[]), ["/home/ada/.local/share/git-parler", "/home/ada/.cache/git-parler"]);
+    assert_eq!(
+        folders(&[("XDG_DATA_HOME", "/data"), ("XDG_CACHE_HOME", "relative")]),
+        ["/data/git-parler", "/home/ada/.cache/git-parler"]
+    );
+    assert_eq!(folders(&[("PARLER_HOME", "/p"), ("XDG_DATA_HOME", "/data")]), ["/p", "/p/cache"]);
+}
+
+#[test]
+fn the_pager_is_found_in_gits_order() {
+    let pager = |config: &str, pairs: &[_]| read(config, pairs, &Global::default()).unwrap().pager;
+    let both = "[core]\n\tpager = general\n[pager]\n\tparler = own\n";
+    assert_eq!(pager("", &[]).as_deref(), Some("less"));
+    assert_eq!(pager("", &[("PAGER", "more")]).as_deref(), Some("more"));
+    assert_eq!(pager("[core]\n\tpager = general\n", &[("PAGER", "more")]).as_deref(), Some("general"));
+    assert_eq!(pager(both, &[]).as_deref(), Some("own"));
+    assert_eq!(pager(both, &[("GIT_PAGER", "git")]).as_deref(), Some("git"));
+    assert_eq!(pager("[pager]\n\tparler = false\n", &[]), None);
+    assert_eq!(pager("[core]\n\tpager = cat\n", &[]), None);
+}
+
+#[test]
+fn a_base_may_be_configured_several_times() {
+    let config = "[parler]\n\tbase = origin/main\n\tbase = origin/next\n";
+    assert_eq!(read(config, &[], &Global::default()).unwrap().base, ["origin/main", "origin/next"]);
+    let variable = [("PARLER_BASE", "v1")];
+    assert_eq!(read(config, &variable, &Global::default()).unwrap().base, ["v1"]);
+}
+
+#[test]
+fn a_path_may_begin_with_the_home_folder() {
+    let settings = read("[parler]\n\tcaFile = ~/ca.pem\n", &[], &Global::default()).unwrap();
+    assert_eq!(settings.ca_file, Some(PathBuf::from("/home/ada/ca.pem")));
+}
