@@ -269,7 +269,7 @@ impl ClientEnd {
     fn frame(&mut self, frame: HubFrame, now: UnixMillis) {
         match (&mut self.state, frame) {
             (State::AwaitChallenge { .. }, HubFrame::Challenge(challenge)) => {
-                self.challenged(*challenge, now)
+                self.challenged(*challenge, now);
             }
             (State::AwaitWelcome { .. }, HubFrame::Welcome(welcome)) => self.welcomed(*welcome),
             (State::Ready(_), HubFrame::Go(id, go)) => self.go(id, go),
