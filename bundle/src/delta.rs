@@ -1,0 +1,230 @@
+//! Git's delta format: what makes `target` from `base` as copies and inserts (`gitformat-pack(5)`, "Deltified
+//! representation"). Pure: bytes in, bytes out, memory bounded by the sizes of both.
+
+/// Where the blocks of a base stand, made once and asked by many targets.
+#[derive(Debug)]
+pub(crate) struct Index {
+    /// The first block of each bucket, [`NONE`] where there is none.
+    heads: Vec<u32>,
+    /// The block after each block in its bucket.
+    next: Vec<u32>,
+    shift: u32,
+}
+
+impl Index {
+    /// Indexes `base`, of which no more than 4 GiB can be named by a delta.
+    pub(crate) fn new(base: &[u8]) -> Self {
+        let blocks = u32::try_from(base.len() / BLOCK).unwrap_or(NONE - 1);
+        let bits = (u32::BITS - blocks.leading_zeros()).clamp(4, 24);
+        let mut index =
+            Self { heads: vec![NONE; 1 << bits], next: vec![NONE; blocks as usize], shift: u64::BITS - bits };
+        let mut hash_after = None;
+        // From the end, so that a bucket begins with the block that stands first.
+        for block in (0..blocks).rev() {
+            let hash = hash_of(&base[block as usize * BLOCK..]);
+            let bucket = index.bucket(hash.unwrap_or(0));
+            let head = &mut index.heads[bucket];
+            // Of equal blocks in a row the first serves for all: a match from there covers the others.
+            if hash == hash_after && *head == block + 1 {
+                index.next[block as usize] = index.next[block as usize + 1];
+            } else {
+                index.next[block as usize] = *head;
+            }
+            *head = block;
+            hash_after = hash;
+        }
+        index
+    }
+
+    /// Returns how much memory the index takes, in bytes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        4 * (self.heads.len() + self.next.len())
+    }
+
+    fn bucket(&self, hash: u64) -> usize {
+        usize::try_from(hash >> self.shift).expect("at most 24 bits are left")
+    }
+
+    /// Returns the longest match of `target` from `at` on, as start in the base and length.
+    fn longest_match(&self, base: &[u8], target: &[u8], at: usize) -> (usize, usize) {
+        let Some(hash) = hash_of(&target[at..]) else { return (0, 0) };
+        let (mut best_start, mut best_length) = (0, 0);
+        let mut block = self.heads[self.bucket(hash)];
+        for _ in 0..CANDIDATES_MAX {
+            if block == NONE {
+                break;
+            }
+            let start = block as usize * BLOCK;
+            let length = common_prefix(&base[start..], &target[at..]);
+            if length > best_length {
+                (best_start, best_length) = (start, length);
+                if length >= GOOD_MATCH {
+                    break;
+                }
+            }
+            block = self.next[block as usize];
+        }
+        if best_length < BLOCK { (0, 0) } else { (best_start, best_length) }
+    }
+}
+
+/// Returns the delta that makes `target` from `base`, which `index` is of, or nothing where it would be longer
+/// than `size_max` bytes.
+pub(crate) fn encode(index: &Index, base: &[u8], target: &[u8], size_max: usize) -> Option<Vec<u8>> {
+    let mut delta = Vec::with_capacity(size_max.min(target.len() / 8 + 64));
+    write_size(base.len(), &mut delta);
+    write_size(target.len(), &mut delta);
+    let (mut at, mut literal_start) = (0, 0);
+    while at < target.len() {
+        let (mut start, mut length) = index.longest_match(base, target, at);
+        if length == 0 {
+            at += 1;
+            if delta.len() + (at - literal_start) > size_max {
+                return None;
+            }
+            continue;
+        }
+        let mut from = at;
+        while from > literal_start && start > 0 && base[start - 1] == target[from - 1] {
+            (from, start, length) = (from - 1, start - 1, length + 1);
+        }
+        write_inserts(&target[literal_start..from], &mut delta);
+        write_copies(start, length, &mut delta);
+        at = from + length;
+        literal_start = at;
+        if delta.len() > size_max {
+            return None;
+        }
+    }
+    write_inserts(&target[literal_start..], &mut delta);
+    (delta.len() <= size_max).then_some(delta)
+}
+
+/// Returns what `delta` makes from `base`, or nothing where it is no delta of `base`.
+pub(crate) fn apply(base: &[u8], delta: &[u8]) -> Option<Vec<u8>> {
+    let (base_size, rest) = read_size(delta)?;
+    let (size, mut rest) = read_size(rest)?;
+    if base_size != base.len() as u64 {
+        return None;
+    }
+    let size = usize::try_from(size).ok()?;
+    let mut target = Vec::new();
+    target.try_reserve_exact(size).ok()?;
+    while let Some((&operation, after)) = rest.split_first() {
+        rest = after;
+        let bytes = if operation & 0x80 != 0 {
+            let mut number = |bits: std::ops::Range<u32>| {
+                let mut value = 0usize;
+                for (position, bit) in bits.enumerate() {
+                    if operation & (1 << bit) != 0 {
+                        let (&byte, after) = rest.split_first()?;
+                        value |= usize::from(byte) << (8 * position);
+                        rest = after;
+                    }
+                }
+                Some(value)
+            };
+            let start = number(0..4)?;
+            let length = Some(number(4..7)?).filter(|&length| length != 0).unwrap_or(COPY_MAX);
+            base.get(start..start.checked_add(length)?)?
+        } else {
+            let (bytes, after) = rest.split_at_checked(usize::from(operation)).filter(|_| operation != 0)?;
+            rest = after;
+            bytes
+        };
+        if bytes.len() > size - target.len() {
+            return None;
+        }
+        target.extend_from_slice(bytes);
+    }
+    (target.len() == size).then_some(target)
+}
+
+/// Reads one of the two sizes that a delta begins with; returns it and what follows.
+pub(crate) fn read_size(delta: &[u8]) -> Option<(u64, &[u8])> {
+    let mut size = 0u64;
+    for (position, &byte) in delta.iter().enumerate().take(crate::limits::DELTA_SIZE_BYTES_MAX) {
+        let shift = 7 * u32::try_from(position).ok()?;
+        let part = u64::from(byte & 0x7f);
+        if shift == 63 && part > 1 {
+            return None;
+        }
+        size |= part << shift;
+        if byte & 0x80 == 0 {
+            return Some((size, &delta[position + 1..]));
+        }
+    }
+    None
+}
+
+fn write_size(mut size: usize, delta: &mut Vec<u8>) {
+    while size >= 0x80 {
+        delta.push(low_byte(size) | 0x80);
+        size >>= 7;
+    }
+    delta.push(low_byte(size));
+}
+
+fn write_inserts(bytes: &[u8], delta: &mut Vec<u8>) {
+    for chunk in bytes.chunks(INSERT_MAX) {
+        delta.push(low_byte(chunk.len()));
+        delta.extend_from_slice(chunk);
+    }
+}
+
+fn write_copies(mut start: usize, mut length: usize, delta: &mut Vec<u8>) {
+    while length > 0 {
+        let part = length.min(COPY_MAX);
+        let operation_at = delta.len();
+        delta.push(0x80);
+        // The longest copy is written as no size at all.
+        let size = if part == COPY_MAX { 0 } else { part };
+        for (bit, byte) in
+            start.to_le_bytes().into_iter().take(4).chain(size.to_le_bytes().into_iter().take(2)).enumerate()
+        {
+            if byte != 0 {
+                delta[operation_at] |= 1 << bit;
+                delta.push(byte);
+            }
+        }
+        (start, length) = (start + part, length - part);
+    }
+}
+
+/// Returns the hash of the block that `bytes` begins with; a shorter rest has none.
+fn hash_of(bytes: &[u8]) -> Option<u64> {
+    let (block, _) = bytes.split_first_chunk::<BLOCK>()?;
+    let (low, high) = block.split_at(BLOCK / 2);
+    let low = u64::from_le_bytes(low.try_into().ok()?);
+    let high = u64::from_le_bytes(high.try_into().ok()?);
+    Some((low ^ high.rotate_left(23).wrapping_mul(MIX)).wrapping_mul(MIX))
+}
+
+fn common_prefix(one: &[u8], two: &[u8]) -> usize {
+    let length = one.len().min(two.len());
+    let (one, two) = (&one[..length], &two[..length]);
+    let words = one.chunks_exact(8).zip(two.chunks_exact(8));
+    let equal = 8 * words.take_while(|(one, two)| one == two).count();
+    equal + one[equal..].iter().zip(&two[equal..]).take_while(|(one, two)| one == two).count()
+}
+
+fn low_byte(value: usize) -> u8 {
+    value.to_le_bytes()[0] & if value >= 0x80 { 0x7f } else { 0xff }
+}
+
+/// Matches are found by whole blocks of the base; with the extension backward none of 31 bytes is missed.
+const BLOCK: usize = 16;
+/// How many blocks of a bucket are compared.
+const CANDIDATES_MAX: usize = 32;
+/// A match this long is not searched for a longer one.
+const GOOD_MATCH: usize = 4096;
+/// An insert holds 1 to 127 bytes.
+const INSERT_MAX: usize = 127;
+/// A copy without a size means this many bytes.
+const COPY_MAX: usize = 0x10000;
+const NONE: u32 = u32::MAX;
+/// An odd number without pattern in its bits (the golden ratio).
+const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+
+#[cfg(test)]
+mod tests;

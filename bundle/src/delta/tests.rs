@@ -1,0 +1,93 @@
+//! Every delta gives the target back, and garbage gives nothing.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn delta_of(base: &[u8], target: &[u8]) -> Vec<u8> {
+    encode(&Index::new(base), base, target, usize::MAX).expect("there is no bound")
+}
+
+#[test]
+fn a_changed_line_costs_a_few_bytes() {
+    let base: Vec<u8> =
+        (0..2000).flat_map(|line| format!("line {line} of the file\n").into_bytes()).collect();
+    let mut target = base.clone();
+    target.splice(20_000..20_000, *b"one more line\n");
+    let delta = delta_of(&base, &target);
+    assert_eq!(apply(&base, &delta).as_ref(), Some(&target));
+    assert!(delta.len() < 50, "{} bytes", delta.len());
+}
+
+#[test]
+fn long_runs_and_copies_beyond_64_kib_come_back() {
+    let base = vec![7u8; 300_000];
+    for length in [0, 1, 15, 16, 17, 65_535, 65_536, 65_537, 131_072, 299_999, 400_000] {
+        let target = vec![7u8; length];
+        assert_eq!(apply(&base, &delta_of(&base, &target)), Some(target));
+    }
+}
+
+#[test]
+fn a_delta_longer_than_the_bound_is_not_made() {
+    let (base, target) = (vec![0u8; 1000], (0..=255u8).cycle().take(1000).collect::<Vec<_>>());
+    let index = Index::new(&base);
+    let length = encode(&index, &base, &target, usize::MAX).expect("there is no bound").len();
+    assert!(encode(&index, &base, &target, length).is_some());
+    assert_eq!(encode(&index, &base, &target, length - 1), None);
+}
+
+/// Bases and targets with something in common: pieces of one another, repeated and mixed with noise.
+fn pairs() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
+    let noise = || proptest::collection::vec(any::<u8>(), 0..300);
+    let small = || proptest::collection::vec(0u8..3, 0..300);
+    let base =
+        proptest::collection::vec(prop_oneof![noise(), small()], 0..8).prop_map(|parts| parts.concat());
+    (base, proptest::collection::vec((any::<u16>(), any::<u16>(), small()), 0..8)).prop_map(
+        |(base, edits)| {
+            let mut target = Vec::new();
+            for (start, length, noise) in edits {
+                let start = usize::from(start) % (base.len() + 1);
+                let end = (start + usize::from(length) % 700).min(base.len());
+                target.extend_from_slice(&base[start..end]);
+                target.extend_from_slice(&noise);
+            }
+            (base, target)
+        },
+    )
+}
+
+fn config() -> ProptestConfig {
+    let effort = if std::env::var("TEST_EFFORT").is_ok_and(|effort| effort == "long") { 20 } else { 1 };
+    ProptestConfig {
+        cases: 500 * effort,
+        failure_persistence: None,
+        rng_seed: proptest::test_runner::RngSeed::Fixed(1),
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn every_delta_gives_the_target_back((base, target) in pairs()) {
+        prop_assert_eq!(apply(&base, &delta_of(&base, &target)), Some(target));
+    }
+
+    #[test]
+    fn garbage_never_panics(base in proptest::collection::vec(any::<u8>(), 0..100), delta in proptest::collection::vec(any::<u8>(), 0..60)) {
+        let announced = read_size(&delta).and_then(|(_, rest)| read_size(rest)).map(|(size, _)| size);
+        if announced.is_none_or(|size| size < 1 << 20) && let Some(target) = apply(&base, &delta) {
+            prop_assert_eq!(Some(target.len() as u64), announced);
+        }
+    }
+
+    #[test]
+    fn sizes_come_back(size in any::<u64>(), rest in proptest::collection::vec(any::<u8>(), 0..4)) {
+        let mut bytes = Vec::new();
+        write_size(usize::try_from(size).expect("64 bits"), &mut bytes);
+        bytes.extend_from_slice(&rest);
+        prop_assert_eq!(read_size(&bytes), Some((size, &rest[..])));
+    }
+}

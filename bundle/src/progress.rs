@@ -1,0 +1,29 @@
+//! What long operations report while they run.
+
+/// A stage of the work, in the order in which the stages follow one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stage {
+    /// Walking commits.
+    Commits,
+    /// Collecting the objects of the commits.
+    Objects,
+    /// Looking for deltas.
+    Deltas,
+    /// Writing the bundle.
+    Writing,
+}
+
+/// How far a stage has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The stage.
+    pub stage: Stage,
+    /// How many commits or objects are done.
+    pub done: u64,
+    /// How many there will be, where that is known.
+    pub total: Option<u64>,
+}
+
+/// Takes reports; called often, so it had better be quick. `&mut |_| ()` is one that does nothing.
+pub type Report<'a> = &'a mut dyn FnMut(Progress);
