@@ -5,5 +5,6 @@
 
 pub mod files;
 pub mod limits;
+pub mod report;
 pub mod seat;
 pub mod settings;
