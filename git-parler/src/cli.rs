@@ -18,7 +18,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
     arg_required_else_help = true,
     subcommand_value_name = "command",
     subcommand_help_heading = "Commands",
-    after_help = "`git parler help <command>` shows a command's page."
+    after_help = "`git parler help <command>` shows a command's page.",
+    after_long_help = include_str!("page/git-parler.txt")
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -55,6 +56,7 @@ pub(crate) struct Global {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    Setup(Setup),
     Help(Help),
 }
 

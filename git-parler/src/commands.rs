@@ -1,3 +1,4 @@
 //! One file per command: what it does with its arguments, and how its answer is printed.
 
 pub(crate) mod help;
+pub(crate) mod setup;

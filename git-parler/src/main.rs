@@ -7,9 +7,11 @@
 
 mod cli;
 mod commands;
+mod completion;
 mod config;
 mod error;
 mod page;
+mod setup;
 mod ui;
 
 use std::process::ExitCode;
@@ -42,6 +44,7 @@ fn run(cli: Cli) -> ExitCode {
     };
     let result = match verb {
         Verb::Help(arguments) => commands::help::run(&ui, &arguments),
+        Verb::Setup(arguments) => commands::setup::run(&ui, &environment, &arguments),
     };
     drop(settings);
     match result.and_then(|()| ui.finish()) {

@@ -6,6 +6,7 @@ use clap::Args;
 
 /// Hand commits to the other side
 #[derive(Args, Debug)]
+#[command(after_long_help = include_str!("../page/push.txt"))]
 pub(crate) struct Push {
     /// Commits to hand over: a revision, or a range A..B, which means B with the base A [default: HEAD]
     #[arg(value_name = "rev")]
@@ -29,6 +30,7 @@ pub(crate) struct Push {
 
 /// List the handoffs of the room
 #[derive(Args, Debug)]
+#[command(after_long_help = include_str!("../page/list.txt"))]
 pub(crate) struct List {
     /// Include handoffs that do not fit this repository
     #[arg(long)]
@@ -37,6 +39,7 @@ pub(crate) struct List {
 
 /// Show a handoff before anything enters the repository
 #[derive(Args, Debug)]
+#[command(after_long_help = include_str!("../page/show.txt"))]
 pub(crate) struct Show {
     /// Id, prefix of at least 4 digits, or file [default: the newest one of somebody else]
     #[arg(value_name = "id|file")]
@@ -48,6 +51,7 @@ pub(crate) struct Show {
 
 /// Save a handoff as a bundle file that git reads
 #[derive(Args, Debug)]
+#[command(after_long_help = include_str!("../page/fetch.txt"))]
 pub(crate) struct Fetch {
     /// Id or prefix of at least 4 digits [default: the newest one of somebody else]
     #[arg(value_name = "id")]
@@ -62,6 +66,7 @@ pub(crate) struct Fetch {
 
 /// Import a handoff below refs/parler, and nothing else
 #[derive(Args, Debug)]
+#[command(after_long_help = include_str!("../page/apply.txt"))]
 pub(crate) struct Apply {
     /// Id, prefix of at least 4 digits, or bundle file (`-` is standard input) [default: the newest one of somebody else]
     #[arg(value_name = "id|file")]
@@ -79,6 +84,7 @@ pub(crate) struct Apply {
 
 /// Remove the references of an applied handoff
 #[derive(Args, Debug)]
+#[command(after_long_help = include_str!("../page/drop.txt"))]
 pub(crate) struct Drop {
     /// Id or prefix of at least 4 digits
     #[arg(value_name = "id")]
@@ -87,6 +93,7 @@ pub(crate) struct Drop {
 
 /// Remove the references of handoffs applied before a date
 #[derive(Args, Debug)]
+#[command(after_long_help = include_str!("../page/prune.txt"))]
 pub(crate) struct Prune {
     /// Remove what was applied before this date, as git writes dates: `2.weeks.ago`, `2026-01-31`, `now`
     #[arg(long, value_name = "date")]
@@ -98,6 +105,7 @@ pub(crate) struct Prune {
 
 /// Run a hub, or look after the local one
 #[derive(Args, Debug)]
+#[command(after_long_help = include_str!("../page/hub.txt"))]
 pub(crate) struct Hub {
     /// Listen on this address [default: 127.0.0.1:7419]
     #[arg(long, value_name = "addr", conflicts_with_all = ["status", "stop"])]
@@ -127,6 +135,7 @@ pub(crate) struct Hub {
 
 /// Install the manual pages and the completion of bash, zsh and fish
 #[derive(Args, Debug)]
+#[command(after_long_help = include_str!("../page/setup.txt"))]
 pub(crate) struct Setup {
     /// Install below this folder [default: the parent of the program's folder for pages, the user's folders for completion]
     #[arg(long, value_name = "dir")]
@@ -138,6 +147,7 @@ pub(crate) struct Setup {
 
 /// Show the page of git parler or of one of its commands
 #[derive(Args, Debug)]
+#[command(after_long_help = include_str!("../page/help.txt"))]
 pub(crate) struct Help {
     /// Command to explain
     #[arg(value_name = "command")]
@@ -146,6 +156,7 @@ pub(crate) struct Help {
 
 /// Show user, seat and hub
 #[derive(Args, Debug)]
+#[command(after_long_help = include_str!("../page/whoami.txt"))]
 pub(crate) struct Whoami {
     /// Write the user's key to this new file, to carry it to another machine
     #[arg(long, value_name = "file", conflicts_with = "import_user")]
@@ -157,8 +168,10 @@ pub(crate) struct Whoami {
 
 /// Show who is here and what is pending
 #[derive(Args, Debug)]
+#[command(after_long_help = include_str!("../page/status.txt"))]
 pub(crate) struct Status {}
 
 /// Check everything and say what to do
 #[derive(Args, Debug)]
+#[command(after_long_help = include_str!("../page/doctor.txt"))]
 pub(crate) struct Doctor {}

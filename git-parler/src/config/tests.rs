@@ -2,10 +2,6 @@
 
 use super::*;
 
-fn environment(pairs: &[(&str, &str)]) -> Environment {
-    Environment(pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect())
-}
-
 fn read(config: &str, pairs: &[(&str, &str)], global: &Global) -> Result<Settings, Error> {
     let file = File::from_bytes_no_includes(
         config.as_bytes(),
@@ -14,7 +10,7 @@ fn read(config: &str, pairs: &[(&str, &str)], global: &Global) -> Result<Setting
     );
     let mut pairs = pairs.to_vec();
     pairs.push(("HOME", "/home/ada"));
-    Settings::read(&file.unwrap(), &environment(&pairs), global)
+    Settings::read(&file.unwrap(), &Environment::of(&pairs), global)
 }
 
 #[test]

@@ -170,6 +170,21 @@ impl Env {
         self.run(dir, "git", args)
     }
 
+    /// Returns whether `program` is installed. With `TEST_TOOLS=all` set, as in continuous integration, a missing
+    /// one is a failure instead, so that no test is left out unseen.
+    ///
+    /// # Panics
+    ///
+    /// When it is missing and `TEST_TOOLS` is `all`.
+    #[must_use]
+    pub fn has(&self, program: &str) -> bool {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+        let must = std::env::var_os("TEST_TOOLS").is_some_and(|value| value == "all");
+        assert!(found || !must, "TEST_TOOLS=all, and {program} is not installed");
+        found
+    }
+
     /// Makes an empty repository with the branch `main` at `name` and returns its path.
     pub fn init(&self, name: &str) -> PathBuf {
         self.git(self.root(), ["init", "--quiet", name]);

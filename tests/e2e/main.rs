@@ -1,0 +1,12 @@
+//! The binary from outside, as people and scripts run it: one file per subject.
+
+mod setup;
+mod terminal;
+
+/// The program under test.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_git-parler");
+
+/// Returns a sealed environment in which `git parler` is the program under test.
+pub(crate) fn environment() -> kit::Env {
+    kit::Env::new().with_program(PROGRAM)
+}

@@ -1,0 +1,76 @@
+//! What every command has in common: exit codes, streams, JSON, color, pager.
+
+use crate::environment;
+
+#[test]
+fn a_wrong_command_line_exits_with_129_and_says_so_on_standard_error() {
+    let env = environment();
+    let run = env.try_git(env.root(), ["parler", "no-such-command"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(129), ""));
+    assert!(run.stderr.starts_with("error: "), "{}", run.stderr);
+}
+
+#[test]
+fn a_wrong_command_line_with_json_is_one_object_on_standard_output() {
+    let env = environment();
+    let run = env.try_git(env.root(), ["parler", "--json", "no-such-command"]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(129), ""));
+    let expected = "{\"error\":{\"code\":\"usage\",\"message\":\"unrecognized subcommand 'no-such-command'\",\
+                    \"hint\":\"`git parler help` shows the commands\"}}\n";
+    assert_eq!(run.stdout, expected);
+}
+
+#[test]
+fn version_and_help_go_to_standard_output() {
+    let env = environment();
+    let run = env.try_git(env.root(), ["parler", "--version"]);
+    assert_eq!(run.stdout, format!("git-parler {}\n", env!("CARGO_PKG_VERSION")));
+    let run = env.try_git(env.root(), ["parler", "help", "setup"]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    assert!(run.stdout.contains("\nDESCRIPTION\n"), "{}", run.stdout);
+}
+
+#[test]
+fn a_wrong_setting_is_named_with_the_place_to_look() {
+    let env = environment();
+    let run = env.try_git(env.root(), ["-c", "parler.insecure=perhaps", "parler", "help"]);
+    assert_eq!(run.code, Some(128));
+    assert_eq!(
+        run.stderr,
+        "error: `parler.insecure` is `perhaps`, which is not a boolean\n\
+         hint: `git config --show-origin --get-regexp '^parler'` shows where it stands\n"
+    );
+}
+
+#[test]
+fn advice_can_be_switched_off() {
+    let env = environment();
+    let run = env.try_git(env.root(), ["-c", "advice.parler=false", "parler", "help", "nothing"]);
+    assert_eq!(run.stderr, "error: there is no command `nothing`\n");
+}
+
+#[test]
+fn a_reader_that_has_left_is_no_failure() {
+    let env = environment();
+    let script = "git parler help; echo $? >&2";
+    let run = env.run(env.root(), "bash", ["-c", &format!("({script}) | true; wait")]);
+    assert_eq!(run.stderr, "0\n");
+}
+
+#[test]
+fn a_full_disk_under_a_result_is_a_failure() {
+    let env = environment();
+    if !std::path::Path::new("/dev/full").exists() {
+        return;
+    }
+    let run = env.run(env.root(), "bash", ["-c", "git parler help >/dev/full"]);
+    assert_eq!(run.code, Some(128));
+    assert!(run.stderr.starts_with("error: cannot write the result: "), "{}", run.stderr);
+}
+
+#[test]
+fn always_means_color_also_into_a_file() {
+    let env = environment();
+    let run = env.try_git(env.root(), ["-c", "color.parler=always", "parler", "help", "nothing"]);
+    assert!(run.stderr.starts_with("\x1b[1;31merror:\x1b[m there is no command"), "{}", run.stderr);
+}
