@@ -150,6 +150,21 @@ impl BlobPrefix {
         id.to_string().starts_with(&self.0)
     }
 
+    /// Returns the lowest and the highest id that begins with these digits, for a look-up in an index.
+    ///
+    /// ```
+    /// let (lowest, highest) = "2cf24".parse::<protocol::id::BlobPrefix>()?.range();
+    /// assert!(lowest.to_string().starts_with("2cf24000") && highest.to_string().starts_with("2cf24fff"));
+    /// # Ok::<(), protocol::id::ParseError>(())
+    /// ```
+    pub fn range(&self) -> (BlobId, BlobId) {
+        let filled = |digit: &str| {
+            let text = format!("{}{}", self.0, digit.repeat(ID_DIGITS - self.0.len()));
+            text.parse().expect("64 digits are an id")
+        };
+        (filled("0"), filled("f"))
+    }
+
     /// Returns the whole id when the prefix is one.
     pub fn whole(&self) -> Option<BlobId> {
         self.0.parse().ok()

@@ -103,6 +103,11 @@ pub fn countersign<K: Kind>(key: &SecretKey<K>, kind: &str, digest: &Digest) -> 
 }
 
 impl<S: Statement> Signed<S> {
+    /// Puts a statement together again that was taken apart by [`Verified::parts`], as unverified as anything received.
+    pub fn from_parts(by: PublicKey<S::Author>, bytes: String, sig: Signature) -> Self {
+        Self { by, bytes, sig, statement: PhantomData }
+    }
+
     /// Returns who claims to have signed.
     pub fn by(&self) -> PublicKey<S::Author> {
         self.by
@@ -151,6 +156,11 @@ impl<S: Statement> Verified<S> {
     /// Returns what was signed.
     pub fn statement(&self) -> &S {
         &self.statement
+    }
+
+    /// Returns signer, signed JSON text and signature, for a store that keeps them in columns of their own.
+    pub fn parts(&self) -> (PublicKey<S::Author>, &str, Signature) {
+        (self.signed.by, &self.signed.bytes, self.signed.sig)
     }
 
     /// Returns the form that travels.

@@ -1,0 +1,219 @@
+//! State, log, guards and lookups, as domain operations.
+//!
+//! One method is one atomic unit with its own authorization inside; the hub never reads and then writes across two calls.
+//! Statements handed in were verified by the service; what came out of the store is what went in.
+
+pub(crate) mod sqlite;
+#[cfg(test)]
+mod suite;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use protocol::frame::{BlobReferences, Pulled, RoomRow};
+use protocol::id::{BlobId, BlobPrefix, RoomId};
+use protocol::key::{AgentId, HubId};
+use protocol::signed::Verified;
+use protocol::statement::{Genesis, LogPoint, Message, Seat};
+
+/// Where a message landed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Landed {
+    /// Its sequence number.
+    pub(crate) seq: u64,
+    /// False when the same message was there already.
+    pub(crate) is_new: bool,
+}
+
+/// What bounds a page of entries.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PageLimit {
+    /// Entries at most.
+    pub(crate) entries_max: u64,
+    /// Bytes of their JSON at most, estimated from above; a first entry is returned even if it is longer.
+    pub(crate) bytes_max: u64,
+    /// Whether bodies are wanted.
+    pub(crate) bodies: bool,
+}
+
+/// What became of rooms and blobs in one pass over what is too old.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Expired {
+    /// Messages dropped.
+    pub(crate) entries: usize,
+    /// Bindings that now answer `gone`.
+    pub(crate) bindings: usize,
+    /// Blobs without any binding left: their files are to be removed.
+    pub(crate) blobs: Vec<BlobId>,
+    /// Whether the batch was full, so that another pass has more to do.
+    pub(crate) more: bool,
+}
+
+/// How long what is kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Retention {
+    /// Milliseconds after which a message may be dropped.
+    pub(crate) messages_ms: i64,
+    /// The newest messages of a room, which are kept however old.
+    pub(crate) messages_kept_min: u64,
+    /// Milliseconds without a read after which a blob's bytes may go.
+    pub(crate) blobs_idle_ms: i64,
+    /// Rows handled in one pass.
+    pub(crate) batch_rows: u64,
+}
+
+/// Says why the store did not do it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// There is no such thing for the caller.
+    #[error("there is no such thing for this agent")]
+    NotFound,
+    /// The blob was there and expired.
+    #[error("the blob expired")]
+    Gone,
+    /// The caller is no seat of the owner.
+    #[error("only a seat of the owner may do this")]
+    NotOwner,
+    /// The author's counter goes on elsewhere.
+    #[error("the author's next message is number {next_n}")]
+    Conflict {
+        /// The number that would be taken.
+        next_n: u64,
+    },
+    /// The head lies before what is still kept.
+    #[error("the log is kept from entry {} on", base.seq)]
+    Stale {
+        /// Where the kept log begins.
+        base: LogPoint,
+    },
+    /// The head is none of this hub's log.
+    #[error("the head is not a value of this log")]
+    ForeignHead,
+    /// The sequence number lies beyond the end.
+    #[error("the log ends at entry {end}")]
+    BeyondEnd {
+        /// The last entry.
+        end: u64,
+    },
+    /// The page would begin before what is still kept.
+    #[error("the log is kept from entry {} on", base.seq)]
+    Pruned {
+        /// Where the kept log begins.
+        base: LogPoint,
+    },
+    /// A count has reached its limit.
+    #[error("there are as many {what} as there may be")]
+    TooMany {
+        /// What is counted.
+        what: &'static str,
+    },
+    /// The disk has no room.
+    #[error("the hub's disk is full")]
+    DiskFull,
+    /// The store is ending.
+    #[error("the store has stopped")]
+    Stopped,
+    /// The database said something else.
+    #[error("the database failed")]
+    Database(#[source] Arc<rusqlite::Error>),
+}
+
+/// What the hub knows and keeps.
+pub(crate) trait Store: Send + Sync + 'static {
+    /// Notes a login with the newest word of a user on the agent, and returns whether the agent is in a room here.
+    fn login(
+        &self,
+        agent: AgentId,
+        seat: Option<Verified<Seat>>,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Opens a room of the agent's own user. One that is open already stays as it is. Returns its row, and whether it is
+    /// new.
+    fn open_room(
+        &self,
+        agent: AgentId,
+        genesis: Verified<Genesis>,
+        rooms_max: u64,
+    ) -> impl Future<Output = Result<(RoomRow, bool), StoreError>> + Send;
+
+    /// Lists the rooms that the agent is in.
+    fn rooms(&self, agent: AgentId) -> impl Future<Output = Result<Vec<RoomRow>, StoreError>> + Send;
+
+    /// Appends a message of the agent to the room it names. The same message again is answered as the first time.
+    fn post(
+        &self,
+        agent: AgentId,
+        message: Verified<Message>,
+        body: String,
+    ) -> impl Future<Output = Result<Landed, StoreError>> + Send;
+
+    /// Returns the entries after `after`.
+    fn pull(
+        &self,
+        agent: AgentId,
+        room: RoomId,
+        after: u64,
+        limit: PageLimit,
+    ) -> impl Future<Output = Result<Pulled, StoreError>> + Send;
+
+    /// Returns which messages of a room refer to which blobs, newest first, below `before` if given.
+    fn handoffs(
+        &self,
+        agent: AgentId,
+        room: RoomId,
+        before: Option<u64>,
+        limit: u64,
+    ) -> impl Future<Output = Result<BlobReferences, StoreError>> + Send;
+
+    /// Returns which messages in all rooms of the agent refer to blobs whose id begins so, newest first in each room.
+    fn find(
+        &self,
+        agent: AgentId,
+        prefix: BlobPrefix,
+        limit: u64,
+    ) -> impl Future<Output = Result<BlobReferences, StoreError>> + Send;
+
+    /// Moves the agent's cursor in a room to the maximum of where it is and `seq`, and returns where it is then.
+    fn ack(
+        &self,
+        agent: AgentId,
+        room: RoomId,
+        reader: String,
+        seq: u64,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Returns whether the blob is bound to the room and its bytes are there: then nothing needs to be sent.
+    fn may_put_blob(
+        &self,
+        agent: AgentId,
+        room: RoomId,
+        id: BlobId,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Binds a blob, whose bytes are safe on disk, to a room.
+    fn bind_blob(
+        &self,
+        agent: AgentId,
+        room: RoomId,
+        id: BlobId,
+        size: u64,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Returns the size of a blob that the agent may read now, and notes that it was wanted.
+    fn may_get_blob(
+        &self,
+        agent: AgentId,
+        room: RoomId,
+        id: BlobId,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Returns those of `ids` that have no row.
+    fn unknown_blobs(&self, ids: Vec<BlobId>)
+    -> impl Future<Output = Result<Vec<BlobId>, StoreError>> + Send;
+
+    /// Drops one batch of what is older than it may get.
+    fn expire(&self, retention: Retention) -> impl Future<Output = Result<Expired, StoreError>> + Send;
+
+    /// Ties the database to a hub's key on first use, and says afterwards whether it is tied to this one.
+    fn belongs_to(&self, hub: HubId) -> impl Future<Output = Result<bool, StoreError>> + Send;
+}
