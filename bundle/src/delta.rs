@@ -36,11 +36,6 @@ impl Index {
         index
     }
 
-    /// Returns how much memory the index takes, in bytes.
-    pub(crate) fn memory_bytes(&self) -> usize {
-        4 * (self.heads.len() + self.next.len())
-    }
-
     fn bucket(&self, hash: u64) -> usize {
         usize::try_from(hash >> self.shift).expect("at most 24 bits are left")
     }

@@ -1,8 +1,10 @@
 //! Git bundles in-process: create, check, import and preview, without the `git` program.
-#![expect(dead_code, reason = "edges and deltas are used by the search that the next commit brings")]
 
+mod arrange;
 mod cache;
+mod deflate;
 mod delta;
+mod entries;
 mod history;
 mod limits;
 mod objects;
@@ -11,6 +13,7 @@ mod progress;
 mod range;
 #[cfg(test)]
 mod referee;
+mod search;
 mod select;
 mod write;
 

@@ -85,13 +85,26 @@ pub(crate) struct Entry {
 struct Pack {
     index: gix_pack::index::File,
     entries: gix_pack::data::File,
+    /// Where the entries begin, in order; empty until it is worth sorting them.
+    offsets: Vec<u64>,
+}
+
+impl Pack {
+    /// Returns where the entry of `id` ends, if the offsets are sorted and its sum is right.
+    fn end_of_entry(&self, id: &gix::oid, offset: u64) -> Option<u64> {
+        let position = self.offsets.binary_search(&offset).ok()?;
+        let end = self.offsets.get(position + 1).copied().unwrap_or(self.entries.pack_end() as u64);
+        let size = usize::try_from(end.checked_sub(offset)?).ok()?;
+        let sum = self.index.crc32_at_index(self.index.lookup(id)?)?;
+        self.entries.entry_slice(offset..end)?;
+        (self.entries.entry_crc32(offset, size) == sum).then_some(end)
+    }
 }
 
 /// The object store of one repository, as one plan or one bundle sees it.
 pub(crate) struct Objects {
     hash: gix::hash::Kind,
     store: gix::OdbHandle,
-    folders: Vec<PathBuf>,
     packs: Vec<Pack>,
     recent_pack: usize,
     cache: BaseCache,
@@ -115,7 +128,6 @@ impl Objects {
         Ok(Self {
             hash,
             store,
-            folders,
             packs,
             recent_pack: 0,
             cache: BaseCache::new(limits::BASE_CACHE_BYTES_MAX),
@@ -160,22 +172,40 @@ impl Objects {
         Some(Entry { kind, size: entry.decompressed_size, stream_offset: entry.data_offset })
     }
 
-    /// Returns the deflated stream of `entry`, checked by inflating it, and the inflated bytes.
-    pub(crate) fn stream(&mut self, location: Location, entry: &Entry) -> Option<(&[u8], &[u8])> {
-        let mut inflated = std::mem::take(&mut self.scratch);
-        let length = self.inflate_at(location.pack, entry, &mut inflated);
-        self.scratch = inflated;
-        let length = length?;
-        let start = entry.stream_offset;
-        let stream = self.packs[location.pack as usize].entries.entry_slice(start..start + length)?;
-        Some((stream, &self.scratch))
+    /// Returns the deflated stream of the entry at `location`, checked by inflating it or by the sum in the index;
+    /// nothing where the pack is damaged there.
+    pub(crate) fn stream(&mut self, id: &gix::oid, location: Location, entry: &Entry) -> Option<&[u8]> {
+        let end = match self.packs[location.pack as usize].end_of_entry(id, location.offset) {
+            Some(end) => end,
+            None => {
+                let mut inflated = std::mem::take(&mut self.scratch);
+                let length = self.inflate_at(location.pack, entry, &mut inflated);
+                self.scratch = inflated;
+                entry.stream_offset + length?
+            }
+        };
+        self.packs[location.pack as usize].entries.entry_slice(entry.stream_offset..end)
     }
 
-    /// Returns the size of `id` in bytes without reading all of it.
-    pub(crate) fn size(&mut self, id: &gix::oid) -> Result<u64, ObjectError> {
-        if let Some(location) = self.locate(id)
-            && let Some(size) = self.size_at(location)
-        {
+    /// Prepares to take about `entries` streams out of the packs: with many of them it is quicker to sort all
+    /// offsets of a pack than to look for the end of each entry.
+    pub(crate) fn expect_streams(&mut self, locations: impl Iterator<Item = Location>) {
+        let mut counts = vec![0usize; self.packs.len()];
+        for location in locations {
+            counts[location.pack as usize] += 1;
+        }
+        for (pack, count) in self.packs.iter_mut().zip(counts) {
+            if pack.offsets.is_empty()
+                && count >= pack.index.num_objects() as usize / limits::SORTED_OFFSETS_FRACTION
+            {
+                pack.offsets = pack.index.sorted_offsets();
+            }
+        }
+    }
+
+    /// Returns the size in bytes of `id`, which stands at `location` if it is packed, without reading all of it.
+    pub(crate) fn size(&mut self, id: &gix::oid, location: Option<Location>) -> Result<u64, ObjectError> {
+        if let Some(size) = location.and_then(|location| self.size_at(location)) {
             return Ok(size);
         }
         match self.store.try_header(id) {
@@ -222,11 +252,6 @@ impl Objects {
             return Err(ObjectError::Kind { id: id.to_owned(), actual: object.kind, expected: kind });
         }
         Ok(object)
-    }
-
-    /// Returns the folders that loose objects may lie in, the repository's own first.
-    pub(crate) fn folders(&self) -> &[PathBuf] {
-        &self.folders
     }
 
     /// Resolves the delta chain at `location`; nothing where the pack is damaged there, so that another copy
@@ -306,7 +331,7 @@ fn open_packs(folder: &std::path::Path, hash: gix::hash::Kind) -> Vec<Pack> {
     let open = |path: PathBuf| {
         let index = gix_pack::index::File::at(&path, hash).ok()?;
         let entries = gix_pack::data::File::at(path.with_extension("pack"), hash).ok()?;
-        Some(Pack { index, entries })
+        Some(Pack { index, entries, offsets: Vec::new() })
     };
     names.into_iter().filter_map(open).collect()
 }

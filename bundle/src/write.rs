@@ -3,14 +3,18 @@
 
 use std::io::{self, Write};
 
-use gix::{ObjectId, bstr::BString, objs::Kind};
+use gix::{ObjectId, bstr::BString};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
+    arrange::Arrangement,
+    deflate::Deflate,
+    entries::Writer,
     objects::{ObjectError, Objects},
-    progress::{Progress, Report, Stage},
+    progress::Report,
     range::{Plan, Prerequisite, Tip},
-    select::{Selected, Selection, select},
+    search::search,
+    select::select,
 };
 
 /// Bounds for [`create`].
@@ -115,21 +119,18 @@ pub fn create(
     let mut objects = Objects::open(repo)?;
     let selection = select(&mut objects, plan, report)?;
     let count = u32::try_from(selection.objects.len()).map_err(|_| CreateError::TooManyObjects)?;
-    let mut sizes = Vec::with_capacity(selection.objects.len());
-    for object in &selection.objects {
-        sizes.push(checked_size(&mut objects, object, &selection, options)?);
-    }
+    let mut arrangement = Arrangement::new(&mut objects, &selection, options)?;
+    let mut deflate = Deflate::new();
+    search(&mut objects, &selection, &mut arrangement, &mut deflate, report)?;
+
     let mut sink = Sink::new(out, options.size_max, objects.hash());
     sink.write(&header(plan, objects.hash()))?;
     sink.begin_pack();
     sink.write(&gix_pack::data::header::encode(gix_pack::data::Version::V2, count))?;
-    for (done, object) in (1..).zip(&selection.objects) {
-        let content = objects.read_kind(&object.id, object.kind)?;
-        sink.write(&entry_header(object.kind, content.bytes.len() as u64))?;
-        sink.deflate(&content.bytes)?;
-        report(Progress { stage: Stage::Writing, done, total: Some(u64::from(count)) });
-    }
-    let (id, size) = sink.finish()?;
+    let mut writer =
+        Writer { objects: &mut objects, selection: &selection, arrangement: &mut arrangement, deflate, sink };
+    writer.entries(report)?;
+    let (id, size) = writer.sink.finish()?;
     Ok(Created {
         id,
         size,
@@ -138,28 +139,6 @@ pub fn create(
         prerequisites: plan.prerequisites.clone(),
         tips: plan.tips.clone(),
     })
-}
-
-fn checked_size(
-    objects: &mut Objects,
-    object: &Selected,
-    selection: &Selection,
-    options: CreateOptions,
-) -> Result<u64, CreateError> {
-    let path = || selection.paths.full(object.path);
-    let size = match objects.size(&object.id) {
-        Ok(size) => size,
-        Err(ObjectError::Missing { id }) if object.kind == Kind::Blob => {
-            return Err(CreateError::MissingAt { path: path(), id });
-        }
-        Err(error) => return Err(error.into()),
-    };
-    match options.object_bytes_max {
-        Some(bytes_max) if size > bytes_max => {
-            Err(CreateError::ObjectTooLarge { path: path(), id: object.id, size, bytes_max })
-        }
-        _ => Ok(size),
-    }
 }
 
 fn header(plan: &Plan, hash: gix::hash::Kind) -> Vec<u8> {
@@ -181,41 +160,32 @@ fn header(plan: &Plan, hash: gix::hash::Kind) -> Vec<u8> {
     header
 }
 
-fn entry_header(kind: Kind, size: u64) -> Vec<u8> {
-    use gix_pack::data::entry::Header;
-    let header = match kind {
-        Kind::Commit => Header::Commit,
-        Kind::Tree => Header::Tree,
-        Kind::Blob => Header::Blob,
-        Kind::Tag => Header::Tag,
-    };
-    let mut bytes = Vec::new();
-    header.write_to(size, &mut bytes).expect("a vector takes everything");
-    bytes
-}
-
 /// Counts, bounds and hashes what is written: all of it for the id, the pack for its checksum.
-struct Sink<'a, W> {
+pub(crate) struct Sink<'a, W> {
     out: &'a mut W,
     written: u64,
     size_max: Option<u64>,
     id: Sha256,
     pack: Option<gix::hash::Hasher>,
     hash: gix::hash::Kind,
-    deflate: flate2::Compress,
 }
 
 impl<'a, W: Write> Sink<'a, W> {
+    /// Returns how many bytes are written.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
+    }
+
     fn new(out: &'a mut W, size_max: Option<u64>, hash: gix::hash::Kind) -> Self {
-        let deflate = flate2::Compress::new(flate2::Compression::new(6), true);
-        Self { out, written: 0, size_max, id: Sha256::new(), pack: None, hash, deflate }
+        Self { out, written: 0, size_max, id: Sha256::new(), pack: None, hash }
     }
 
     fn begin_pack(&mut self) {
         self.pack = Some(gix::hash::hasher(self.hash));
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), CreateError> {
+    /// Writes `bytes`, unless the bundle would be larger than wanted.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), CreateError> {
         self.written += bytes.len() as u64;
         if let Some(size_max) = self.size_max
             && self.written > size_max
@@ -227,24 +197,6 @@ impl<'a, W: Write> Sink<'a, W> {
             pack.update(bytes);
         }
         self.out.write_all(bytes).map_err(CreateError::Write)
-    }
-
-    fn deflate(&mut self, bytes: &[u8]) -> Result<(), CreateError> {
-        self.deflate.reset();
-        let mut deflated = Vec::with_capacity(bytes.len() + 64);
-        let mut consumed = 0;
-        loop {
-            deflated.reserve(1 << 10);
-            let status = self
-                .deflate
-                .compress_vec(&bytes[consumed..], &mut deflated, flate2::FlushCompress::Finish)
-                .map_err(|error| CreateError::Write(error.into()))?;
-            consumed = usize::try_from(self.deflate.total_in()).expect("it is the length of a slice");
-            if status == flate2::Status::StreamEnd {
-                break;
-            }
-        }
-        self.write(&deflated)
     }
 
     fn finish(mut self) -> Result<([u8; 32], u64), CreateError> {

@@ -1,0 +1,206 @@
+//! Searches deltas for what could not be taken from a pack: objects and edges in a row, similar names and sizes next to
+//! one another, and each object tried against those before it. The work is bounded in bytes compared, never in
+//! time, so that it always ends the same way.
+
+use std::collections::VecDeque;
+
+use gix::{ObjectId, objs::Kind};
+
+use crate::{
+    arrange::{Arrangement, Base, Source},
+    deflate::Deflate,
+    delta::{self, Index},
+    limits,
+    objects::{Object, ObjectError, Objects},
+    paths::PathId,
+    progress::{Progress, Report, Stage},
+    select::Selection,
+};
+
+/// An object that may become a delta or serve as a base.
+struct Candidate {
+    id: ObjectId,
+    kind: Kind,
+    path: PathId,
+    name_hash: u32,
+    size: u64,
+    /// What it is as a base; an edge is nothing else.
+    as_base: Base,
+}
+
+/// A candidate that was passed and may serve those that follow.
+struct Slot {
+    candidate: Candidate,
+    content: Option<Object>,
+    index: Option<Index>,
+}
+
+/// The best delta so far.
+struct Found {
+    slot: usize,
+    delta: Vec<u8>,
+    cost: usize,
+}
+
+/// Looks for deltas and enters those that are worth it.
+pub(crate) fn search(
+    objects: &mut Objects,
+    selection: &Selection,
+    arrangement: &mut Arrangement,
+    deflate: &mut Deflate,
+    report: Report<'_>,
+) -> Result<(), ObjectError> {
+    let candidates = candidates(objects, selection, arrangement);
+    let total =
+        candidates.iter().filter(|candidate| matches!(candidate.as_base, Base::Selected(_))).count() as u64;
+    let mut search =
+        Search { objects, arrangement, deflate, window: VecDeque::new(), work_left: 0, kept_left: 0 };
+    search.work_left = limits::DELTA_WORK_BYTES_MAX;
+    search.kept_left = limits::KEPT_DELTA_BYTES_MAX;
+    let mut done = 0;
+    for candidate in candidates {
+        let mut slot = Slot { candidate, content: None, index: None };
+        if let Base::Selected(number) = slot.candidate.as_base {
+            search.improve(number, &mut slot)?;
+            done += 1;
+            report(Progress { stage: Stage::Deltas, done, total: Some(total) });
+        }
+        search.window.push_front(slot);
+        search.window.truncate(limits::DELTA_WINDOW_OBJECTS);
+    }
+    Ok(())
+}
+
+/// Returns what takes part, in the order of the search.
+fn candidates(objects: &mut Objects, selection: &Selection, arrangement: &Arrangement) -> Vec<Candidate> {
+    let is_full = selection.edges.is_empty();
+    let fits = |size: u64| (limits::DELTA_OBJECT_BYTES_MIN..=limits::DELTA_OBJECT_BYTES_MAX).contains(&size);
+    let mut candidates = Vec::new();
+    for (number, (object, stored)) in (0..).zip(selection.objects.iter().zip(&arrangement.stored)) {
+        // A pack that holds the whole history was searched when it was made.
+        let is_settled = stored.base != Base::None || (is_full && matches!(stored.source, Source::Copy(_)));
+        if !is_settled && fits(stored.size) {
+            candidates.push(Candidate {
+                id: object.id,
+                kind: object.kind,
+                path: object.path,
+                name_hash: selection.paths.name_hash(object.path),
+                size: stored.size,
+                as_base: Base::Selected(number),
+            });
+        }
+    }
+    if candidates.is_empty() {
+        return candidates;
+    }
+    for (number, edge) in (0..).zip(&selection.edges) {
+        // An edge that is not here, as in a partial clone, is no base; nothing else depends on it.
+        let Ok(size) = objects.size(&edge.id, None) else { continue };
+        if fits(size) {
+            candidates.push(Candidate {
+                id: edge.id,
+                kind: edge.kind,
+                path: edge.path,
+                name_hash: selection.paths.name_hash(edge.path),
+                size,
+                as_base: Base::Edge(number),
+            });
+        }
+    }
+    candidates.sort_by(|one, two| {
+        let key =
+            |it: &Candidate| (it.kind as u8, it.name_hash, it.path, !matches!(it.as_base, Base::Edge(_)));
+        key(one).cmp(&key(two)).then(two.size.cmp(&one.size)).then(one.id.cmp(&two.id))
+    });
+    candidates
+}
+
+struct Search<'a> {
+    objects: &'a mut Objects,
+    arrangement: &'a mut Arrangement,
+    deflate: &'a mut Deflate,
+    window: VecDeque<Slot>,
+    /// How many bytes may still be compared.
+    work_left: u64,
+    /// How many bytes of deltas may still be kept until they are written.
+    kept_left: usize,
+}
+
+impl Search<'_> {
+    /// Tries all of the window as bases of `target`, the object of this number.
+    fn improve(&mut self, number: u32, target: &mut Slot) -> Result<(), ObjectError> {
+        let size = usize::try_from(target.candidate.size).unwrap_or(usize::MAX);
+        let mut found: Option<Found> = None;
+        for slot in 0..self.window.len() {
+            let cost_max = found.as_ref().map_or(size / 2, |found| found.cost - 1);
+            if !self.is_worth_trying(number, &target.candidate, slot, cost_max) {
+                continue;
+            }
+            if target.content.is_none() {
+                target.content = Some(self.objects.read_kind(&target.candidate.id, target.candidate.kind)?);
+            }
+            let Some(content) = &target.content else { continue };
+            if let Some((delta, cost)) = self.attempt(content, slot, cost_max) {
+                found = Some(Found { slot, delta, cost });
+            }
+        }
+        if let Some(found) = found {
+            self.enter(number, &found);
+        }
+        Ok(())
+    }
+
+    fn is_worth_trying(&self, number: u32, target: &Candidate, slot: usize, cost_max: usize) -> bool {
+        let base = &self.window[slot].candidate;
+        let missing = target.size.saturating_sub(base.size);
+        self.work_left > 0
+            && base.kind == target.kind
+            && missing < cost_max as u64
+            && target.size >= base.size / 32
+            && self
+                .arrangement
+                .depth(base.as_base, number)
+                .is_some_and(|depth| depth < limits::DELTA_CHAIN_LENGTH_MAX)
+    }
+
+    /// Returns the delta against the slot, if it costs no more than `cost_max`, and its cost.
+    fn attempt(&mut self, target: &Object, slot: usize, cost_max: usize) -> Option<(Vec<u8>, usize)> {
+        let slot = &mut self.window[slot];
+        if slot.content.is_none() {
+            // A base that cannot be read is none; if it travels itself, writing it reports that.
+            slot.content = Some(self.objects.read_kind(&slot.candidate.id, slot.candidate.kind).ok()?);
+        }
+        let base = &slot.content.as_ref()?.bytes;
+        if slot.index.is_none() {
+            self.work_left = self.work_left.saturating_sub(base.len() as u64);
+        }
+        let index = slot.index.get_or_insert_with(|| Index::new(base));
+        self.work_left = self.work_left.saturating_sub(target.bytes.len() as u64);
+        let reference = reference_bytes(slot.candidate.as_base, slot.candidate.id);
+        let delta = delta::encode(index, base, &target.bytes, cost_max.checked_sub(reference)?)?;
+        let cost = delta.len() + reference;
+        Some((delta, cost))
+    }
+
+    fn enter(&mut self, number: u32, found: &Found) {
+        let base = self.window[found.slot].candidate.as_base;
+        let stream = self.deflate.deflate(&found.delta);
+        let stored = &mut self.arrangement.stored[number as usize];
+        stored.base = base;
+        stored.source = match self.kept_left.checked_sub(stream.len()) {
+            Some(left) => {
+                self.kept_left = left;
+                Source::Made { size: found.delta.len() as u64, stream }
+            }
+            None => Source::Remake,
+        };
+    }
+}
+
+/// Returns how many bytes it takes to name the base: an edge by its id, what travels by its distance.
+fn reference_bytes(base: Base, id: ObjectId) -> usize {
+    match base {
+        Base::Edge(_) => id.as_slice().len(),
+        Base::Selected(_) | Base::None => 2,
+    }
+}
