@@ -1,11 +1,10 @@
 //! The frames of the protocol: what client and hub say to each other, as text and as binary packets.
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::id::{BlobId, BlobPrefix, Nonce, RoomId};
-use crate::json::{self, JsonError};
+use crate::json::{self, JsonError, shape};
 use crate::key::{HubId, Join};
 use crate::limits::{CHUNK_BYTES_MAX, CHUNK_HEADER_BYTES, Limits};
 use crate::refusal::Refusal;
@@ -561,10 +560,6 @@ impl<'de> Deserialize<'de> for Entry {
 
 fn value<T: Serialize>(of: &T) -> Value {
     serde_json::to_value(of).expect("our types have string keys and no failing serializers")
-}
-
-fn shape<T: DeserializeOwned>(value: Value) -> Result<T, JsonError> {
-    serde_json::from_value(value).map_err(JsonError::Shape)
 }
 
 fn yes() -> bool {

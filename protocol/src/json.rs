@@ -1,13 +1,17 @@
 //! Strict JSON: what every frame, statement and body must be before it is read.
 //!
 //! One object in UTF-8 without duplicate keys, floats, integers beyond ±(2^53−1), lone surrogates, raw control characters or
-//! nesting deeper than 16, so that two readers can never understand the same bytes differently.
+//! nesting deeper than 16, and each field in the one form it is written in, so that two readers can never understand the same
+//! bytes differently.
 
-use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{self, DeserializeOwned, DeserializeSeed, MapAccess, SeqAccess, Visitor};
-use serde::{Deserializer, Serialize};
+use serde::de::value::{MapDeserializer, SeqDeserializer};
+use serde::de::{
+    self, DeserializeOwned, DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
+};
+use serde::{Deserializer, Serialize, forward_to_deserialize_any};
+use serde_json::{Map, Value};
 
 use crate::limits::{JSON_DEPTH_MAX, JSON_INTEGER_MAX};
 
@@ -35,8 +39,16 @@ pub enum JsonError {
 /// assert!(protocol::json::parse::<Head>(r#"{"seq":7,"seq":8}"#).is_err());
 /// ```
 pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, JsonError> {
-    check(text)?;
-    serde_json::from_str(text).map_err(JsonError::Shape)
+    shape(read(text)?)
+}
+
+/// Reads a value that was read strictly as a `T`.
+///
+/// # Errors
+///
+/// [`JsonError::Shape`] for other fields than `T` has.
+pub(crate) fn shape<T: DeserializeOwned>(value: Value) -> Result<T, JsonError> {
+    T::deserialize(OneForm(value)).map_err(JsonError::Shape)
 }
 
 /// Checks that `text` is one strict JSON object.
@@ -45,9 +57,7 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, JsonError> {
 ///
 /// [`JsonError::NotStrict`] otherwise.
 pub fn check(text: &str) -> Result<(), JsonError> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    Strict { depth: 0 }.deserialize(&mut deserializer).map_err(JsonError::NotStrict)?;
-    deserializer.end().map_err(JsonError::NotStrict)
+    read(text).map(drop)
 }
 
 /// Writes `value` compactly, its fields in the order of their declaration.
@@ -55,7 +65,15 @@ pub fn write<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("our types have string keys and no failing serializers")
 }
 
-/// Walks one value and builds nothing but the key sets of the objects it is inside of.
+/// Reads `text` as one strict JSON object.
+fn read(text: &str) -> Result<Value, JsonError> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let value = Strict { depth: 0 }.deserialize(&mut deserializer).map_err(JsonError::NotStrict)?;
+    deserializer.end().map_err(JsonError::NotStrict)?;
+    Ok(value)
+}
+
+/// Reads one value by the rules above.
 struct Strict {
     depth: usize,
 }
@@ -70,58 +88,141 @@ impl Strict {
 }
 
 impl<'de> DeserializeSeed<'de> for Strict {
-    type Value = ();
+    type Value = Value;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         if self.depth == 0 { deserializer.deserialize_map(self) } else { deserializer.deserialize_any(self) }
     }
 }
 
 impl<'de> Visitor<'de> for Strict {
-    type Value = ();
+    type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.depth == 0 { "an object" } else { "a value" })
     }
 
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<(), E> {
-        if value > JSON_INTEGER_MAX { Err(E::custom("integer too large")) } else { Ok(()) }
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_i64<E: de::Error>(self, value: i64) -> Result<(), E> {
-        self.visit_u64(value.unsigned_abs())
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
+        if value > JSON_INTEGER_MAX { Err(E::custom("integer too large")) } else { Ok(value.into()) }
     }
 
-    fn visit_f64<E: de::Error>(self, _: f64) -> Result<(), E> {
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
+        self.visit_u64(value.unsigned_abs()).map(|_| value.into())
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Value, E> {
         Err(E::custom("a number that is no integer"))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while seq.next_element_seed(self.inside()?)?.is_some() {}
-        Ok(())
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element_seed(self.inside()?)? {
+            items.push(item);
+        }
+        Ok(items.into())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut keys = HashSet::new();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut fields = Map::new();
         while let Some(key) = map.next_key::<String>()? {
-            if !keys.insert(key) {
+            if fields.contains_key(&key) {
                 return Err(de::Error::custom("a key stands twice"));
             }
-            map.next_value_seed(self.inside()?)?;
+            let value = map.next_value_seed(self.inside()?)?;
+            fields.insert(key, value);
         }
-        Ok(())
+        Ok(fields.into())
+    }
+}
+
+/// Reads structs from objects only and enums from strings only: serde by itself takes arrays and objects for them too, and a
+/// statement would have several spellings.
+struct OneForm(Value);
+
+impl<'de> Deserializer<'de> for OneForm {
+    type Error = serde_json::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        match self.0 {
+            Value::Array(items) => {
+                let mut seq = SeqDeserializer::new(items.into_iter().map(OneForm));
+                let value = visitor.visit_seq(&mut seq)?;
+                seq.end().map(|()| value)
+            }
+            Value::Object(fields) => {
+                let mut map =
+                    MapDeserializer::new(fields.into_iter().map(|(key, value)| (key, OneForm(value))));
+                let value = visitor.visit_map(&mut map)?;
+                map.end().map(|()| value)
+            }
+            scalar => scalar.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        if self.0.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        if self.0.is_object() {
+            self.deserialize_any(visitor)
+        } else {
+            Err(de::Error::invalid_type(Unexpected::Other("a value of another form"), &"an object"))
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        match self.0 {
+            Value::String(name) => visitor.visit_enum(name.into_deserializer()),
+            _ => Err(de::Error::invalid_type(Unexpected::Other("a value of another form"), &"a name")),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        tuple_struct map identifier ignored_any
+    }
+}
+
+impl IntoDeserializer<'_, serde_json::Error> for OneForm {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
     }
 }
 
@@ -157,6 +258,28 @@ mod tests {
             &deep(17),
         ] {
             assert!(check(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_struct_is_an_object_and_an_enum_a_string() {
+        use crate::refusal::RefusalCode;
+        use crate::statement::LogPoint;
+        #[derive(Debug, serde::Deserialize)]
+        struct Probe {
+            #[expect(dead_code, reason = "only whether it parses counts")]
+            point: Option<LogPoint>,
+            #[expect(dead_code, reason = "only whether it parses counts")]
+            codes: Vec<RefusalCode>,
+        }
+        let log = "00".repeat(32);
+        for (text, is_right) in [
+            (format!(r#"{{"point":{{"seq":1,"log":"{log}"}},"codes":["gone","party"]}}"#), true),
+            (r#"{"point":null,"codes":[]}"#.to_owned(), true),
+            (format!(r#"{{"point":[1,"{log}"],"codes":[]}}"#), false),
+            (r#"{"codes":[{"gone":null}]}"#.to_owned(), false),
+        ] {
+            assert_eq!(parse::<Probe>(&text).is_ok(), is_right, "{text}");
         }
     }
 }

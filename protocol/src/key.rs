@@ -120,7 +120,7 @@ impl<K: Kind> SecretKey<K> {
     pub fn from_seed_text(text: &str) -> Result<Self, ParseError> {
         let malformed =
             ParseError::Malformed { kind: "seed", expected: "58 characters of an nkey seed of this kind" };
-        let bytes = without_checksum(text).filter(|bytes| bytes.len() == 34);
+        let bytes = without_checksum(text.trim_ascii()).filter(|bytes| bytes.len() == 34);
         let (Some(bytes), Some(prefix)) = (bytes, K::PREFIX) else {
             return Err(malformed);
         };
@@ -243,7 +243,7 @@ fn with_checksum(mut bytes: Vec<u8>) -> String {
 
 /// Returns the bytes of a text made by [`with_checksum`], without the checksum; at least one byte.
 fn without_checksum(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = BASE32_NOPAD.decode(text.trim_ascii().as_bytes()).ok()?;
+    let mut bytes = BASE32_NOPAD.decode(text.as_bytes()).ok()?;
     let end = bytes.len().checked_sub(2).filter(|end| *end > 0)?;
     let right = CHECKSUM.checksum(&bytes[..end]).to_le_bytes() == bytes[end..];
     bytes.truncate(end);
@@ -293,6 +293,14 @@ mod tests {
                 let wrong = String::from_utf8(wrong).expect("ascii");
                 assert!(wrong == text || wrong.parse::<UserId>().is_err(), "{wrong}");
             }
+        }
+    }
+
+    #[test]
+    fn a_key_has_one_spelling() {
+        let text = UserKey::from_seed(&[2; 32]).public().to_string();
+        for wrong in [format!("{text}\n"), format!(" {text}"), text.to_lowercase(), format!("{text}=")] {
+            assert!(wrong.parse::<UserId>().is_err(), "{wrong:?}");
         }
     }
 

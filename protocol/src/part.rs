@@ -185,11 +185,11 @@ impl<'de> Deserialize<'de> for Part {
         match kind {
             None => Err(de::Error::custom("a part without a kind")),
             Some(TEXT) => {
-                let part: TextPart = serde_json::from_value(value).map_err(de::Error::custom)?;
+                let part: TextPart = json::shape(value).map_err(de::Error::custom)?;
                 Ok(Self::Text(part.text))
             }
             Some(BundlePart::KIND) => {
-                let part = serde_json::from_value(value).map_err(de::Error::custom)?;
+                let part = json::shape(value).map_err(de::Error::custom)?;
                 Ok(Self::Bundle(Box::new(part)))
             }
             Some(_) => Ok(Self::Unknown(value)),
