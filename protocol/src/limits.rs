@@ -92,6 +92,10 @@ pub const SUBPROTOCOL: &str = "parler.v1";
 pub const JSON_DEPTH_MAX: usize = 16;
 /// The largest integer, in either direction: what every JSON reader holds exactly.
 pub const JSON_INTEGER_MAX: u64 = (1 << 53) - 1;
+/// The longest text of a signed statement, in bytes.
+pub const STATEMENT_BYTES_MAX: usize = 8 * 1024;
+/// The longest text frame of a `post`, in bytes: what `pull` must be able to hand on in one frame.
+pub const POST_FRAME_BYTES_MAX: usize = 192 * 1024;
 /// How much of a blob one binary frame carries at most, in bytes, behind the request's number.
 pub const CHUNK_BYTES_MAX: usize = 256 * 1024;
 /// The length of the request's number before a chunk, in bytes.

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use crate::frame::Entry;
 use crate::id::{Digest, RoomId};
 use crate::key::{AgentId, UserId};
-use crate::limits::SEAT_MILLIS_MAX;
 use crate::part::Body;
 use crate::signed::{Verified, log_value};
 use crate::statement::{Genesis, LogPoint, Message, Seat, UnixMillis};
@@ -40,8 +39,7 @@ impl Members {
     /// Takes note of a seat statement; one by somebody else than the owner, or that claims more than 90 days, changes nothing.
     pub fn note_seat(&mut self, seat: &Verified<Seat>) {
         let statement = seat.statement();
-        let life = statement.expires.saturating_sub(statement.issued);
-        if seat.by() == self.owner && (0..=SEAT_MILLIS_MAX).contains(&life) {
+        if seat.by() == self.owner && statement.is_lawful() {
             let known = self.seats.entry(statement.seat).or_default();
             if !known.contains(statement) {
                 known.push(statement.clone());
@@ -118,7 +116,7 @@ pub enum RangeError {
         /// The entry whose head differs.
         seq: u64,
     },
-    /// Neither end of the range meets a value that was verified before.
+    /// No part of the range meets a value that was verified before.
     #[error("the range meets no verified point of the log")]
     Unanchored,
 }
@@ -150,8 +148,10 @@ pub fn read(room: RoomId, before: &LogPoint, entry: Entry, members: &Members) ->
 
 /// Folds `entries`, which follow `start`, and checks them against values verified before.
 ///
-/// `known` gives the verified value at a sequence number, where one is kept. The range counts when it meets a known value at
-/// its start or at its end, and every known value on the way is the same. Returns the readings and the point at the end.
+/// `known` gives the verified value at a sequence number, where one is kept. The range counts when it meets a known value, at
+/// its start, its end or between, and every known value on the way is the same. Returns the readings and the point at the end.
+///
+/// That `start` is where the reader left off is not known here: [`ClientEnd`](crate::conn::ClientEnd) takes no other answer.
 ///
 /// # Errors
 ///
@@ -163,7 +163,7 @@ pub fn verify_range(
     members: &Members,
     known: impl Fn(u64) -> Option<Digest>,
 ) -> Result<(Vec<Reading>, LogPoint), RangeError> {
-    let mut anchored = known(start.seq).is_some();
+    let mut is_anchored = known(start.seq).is_some();
     if known(start.seq).is_some_and(|log| log != start.log) {
         return Err(RangeError::Fork { seq: start.seq });
     }
@@ -175,8 +175,11 @@ pub fn verify_range(
             return Err(RangeError::Sequence { expected: point.seq + 1, found: entry.seq });
         }
         let after = extend(&point, &entry.message.digest());
-        if known(after.seq).is_some_and(|log| log != after.log) {
-            return Err(RangeError::Fork { seq: after.seq });
+        match known(after.seq) {
+            Some(log) if log != after.log => return Err(RangeError::Fork { seq: after.seq }),
+            // The value commits to all before it, and what follows extends it.
+            Some(_) => is_anchored = true,
+            None => {}
         }
         let reading = read(room, &point, entry, members);
         if let Reading::Good(message) = &reading {
@@ -190,8 +193,7 @@ pub fn verify_range(
         points.insert(after.seq, after.log);
         point = after;
     }
-    anchored |= known(point.seq).is_some();
-    if anchored { Ok((readings, point)) } else { Err(RangeError::Unanchored) }
+    if is_anchored { Ok((readings, point)) } else { Err(RangeError::Unanchored) }
 }
 
 #[cfg(test)]
@@ -301,7 +303,7 @@ mod tests {
             let point = points[at];
             move |seq: u64| (seq == point.seq).then_some(point.log)
         };
-        for end in [0, 4] {
+        for end in [0, 2, 4] {
             let (readings, point) =
                 verify_range(room, points[0], entries.clone(), &members(), known_at(end)).expect("anchored");
             assert_eq!((readings.len(), point), (4, points[4]));
@@ -371,7 +373,8 @@ mod tests {
         let mut other = Members::new(owner().public());
         let seat = Seat { seat: agent().public(), name: "eve".into(), issued: 0, expires: DAY };
         other.note_seat(&sign(&UserKey::from_seed(&[5; 32]), seat.clone()));
-        other.note_seat(&sign(&owner(), Seat { expires: 91 * DAY, ..seat }));
+        other.note_seat(&sign(&owner(), Seat { expires: 91 * DAY, ..seat.clone() }));
+        other.note_seat(&sign(&owner(), Seat { name: "e".repeat(101), ..seat }));
         assert!(!other.has(&agent().public(), 1));
     }
 }

@@ -3,15 +3,17 @@
 //! A [`Signed`] statement is what travels and gives no access to its contents; [`Signed::verify`] is the only way to a
 //! [`Verified`] one. The type of a statement never travels: the place where it stands says what it must be.
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::marker::PhantomData;
 
+use crate::clean;
 use crate::id::{Digest, Signature};
 use crate::json::{self, JsonError};
 use crate::key::{Kind, PublicKey, SecretKey};
+use crate::limits::STATEMENT_BYTES_MAX;
 
 /// A type of statement: its label in the preimage, and the kind of key that signs it.
 pub trait Statement: Serialize + DeserializeOwned {
@@ -20,9 +22,13 @@ pub trait Statement: Serialize + DeserializeOwned {
     /// The kind of key that signs it.
     type Author: Kind;
 
-    /// Returns the features that a reader must know, when the statement is void for readers that lack one.
-    fn needs(&self) -> &[String] {
-        &[]
+    /// Whether a feature that `needs` names and the reader lacks makes the whole statement void. A message still counts then,
+    /// and only its body must not be shown.
+    const IS_VOID_WITHOUT_NEEDS: bool = true;
+
+    /// Says whether the statement may have been written as `bytes`. Few statements have only one writing.
+    fn is_written(&self, _bytes: &str) -> bool {
+        true
     }
 }
 
@@ -67,12 +73,15 @@ pub enum StatementError {
         #[source]
         source: JsonError,
     },
+    /// The signed bytes are longer than any statement.
+    #[error("a {0} statement is longer than {STATEMENT_BYTES_MAX} bytes")]
+    TooLong(&'static str),
     /// The statement names a feature that this version does not know, and must not be understood without it.
     #[error("a {kind} statement needs a newer git-parler: {feature}")]
     NeedsNewer {
         /// The statement's type.
         kind: &'static str,
-        /// The first feature that is missing.
+        /// The first feature that is missing, cleaned and cut.
         feature: String,
     },
 }
@@ -127,19 +136,41 @@ impl<S: Statement> Signed<S> {
     ///
     /// # Errors
     ///
-    /// [`StatementError`]: a wrong signature, bytes of another shape, or a feature this version lacks.
+    /// [`StatementError`]: too long, a wrong signature, a feature this version lacks, or bytes of another shape.
     pub fn verify(self) -> Result<Verified<S>, StatementError> {
+        if self.bytes.len() > STATEMENT_BYTES_MAX {
+            return Err(StatementError::TooLong(S::TYPE));
+        }
         let preimage = preimage(S::TYPE, &self.by, self.bytes.as_bytes());
         if !self.by.has_signed(&preimage, &self.sig) {
             return Err(StatementError::BadSignature(S::TYPE));
         }
-        let statement: S =
-            json::parse(&self.bytes).map_err(|source| StatementError::BadShape { kind: S::TYPE, source })?;
-        if let Some(feature) = statement.needs().first() {
-            return Err(StatementError::NeedsNewer { kind: S::TYPE, feature: feature.clone() });
-        }
+        let statement = self.read()?;
         Ok(Verified { digest: Digest::of(&preimage), statement, signed: self })
     }
+
+    /// Reads the signed bytes; what they need comes before what they say.
+    fn read(&self) -> Result<S, StatementError> {
+        let bad_shape = |source| StatementError::BadShape { kind: S::TYPE, source };
+        let Needs { needs } = json::parse(&self.bytes).map_err(bad_shape)?;
+        if let Some(feature) = needs.first().filter(|_| S::IS_VOID_WITHOUT_NEEDS) {
+            let feature = clean::line(feature).chars().take(FEATURE_CHARACTERS_MAX).collect();
+            return Err(StatementError::NeedsNewer { kind: S::TYPE, feature });
+        }
+        let statement: S = json::parse(&self.bytes).map_err(bad_shape)?;
+        if !statement.is_written(&self.bytes) {
+            let other = serde_json::Error::custom("there is only one writing of it, and this is another");
+            return Err(bad_shape(JsonError::Shape(other)));
+        }
+        Ok(statement)
+    }
+}
+
+/// What any statement may name: features without which it must not be understood.
+#[derive(Deserialize)]
+struct Needs {
+    #[serde(default)]
+    needs: Vec<String>,
 }
 
 impl<S: Statement> Verified<S> {
@@ -232,6 +263,8 @@ impl<S: Statement> fmt::Debug for Verified<S> {
 
 /// What every preimage begins with; the `v1` changes only when a preimage does.
 const LABEL: &str = "git-parler/v1/";
+/// How much of the name of a missing feature is told.
+const FEATURE_CHARACTERS_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -273,6 +306,65 @@ mod tests {
         let genesis = Genesis { hub, kind: RoomKind::Home, salt: None, needs: vec!["sealed".into()] };
         let received = sign(&user, genesis).signed().clone();
         assert!(matches!(received.verify(), Err(StatementError::NeedsNewer { .. })));
+    }
+
+    /// Signs `bytes` as they are: what a peer may do and we never do.
+    fn by_hand<S: Statement>(key: &SecretKey<S::Author>, bytes: &str) -> Signed<S> {
+        let by = key.public();
+        let sig = key.sign_bytes(&preimage(S::TYPE, &by, bytes.as_bytes()));
+        Signed { by, bytes: bytes.to_owned(), sig, statement: PhantomData }
+    }
+
+    #[test]
+    fn needs_bind_every_statement_but_a_message() {
+        let user = UserKey::from_seed(&[2; 32]);
+        let agent = AgentKey::from_seed(&[3; 32]);
+        let seat = json::write(seat().statement());
+        let seat = format!("{},\"needs\":[\"x\\u001b[2J\"]}}", seat.strip_suffix('}').expect("an object"));
+        match by_hand::<Seat>(&user, &seat).verify() {
+            Err(StatementError::NeedsNewer { kind: "seat", feature }) => assert_eq!(feature, "x\u{fffd}[2J"),
+            other => panic!("{other:?}"),
+        }
+        let login = r#"{"needs":["other fields than these"]}"#;
+        let login = by_hand::<crate::statement::Login>(&agent, login).verify();
+        assert!(matches!(login, Err(StatementError::NeedsNewer { kind: "login", .. })), "{login:?}");
+        let id = "00".repeat(32);
+        let message = format!(
+            r#"{{"room":"{id}","n":1,"head":{{"seq":0,"log":"{id}"}},"sent":1,"epoch":0,"body":"{id}","needs":["sealed"]}}"#
+        );
+        let message = by_hand::<crate::statement::Message>(&agent, &message).verify();
+        assert_eq!(message.expect("it counts").statement().needs, ["sealed"]);
+    }
+
+    #[test]
+    fn a_statement_has_a_longest_length() {
+        let user = UserKey::from_seed(&[2; 32]);
+        let padded = |length: usize| {
+            let text = json::write(seat().statement());
+            let spaces = " ".repeat(length - text.len());
+            by_hand::<Seat>(&user, &format!("{text}{spaces}")).verify()
+        };
+        assert!(padded(STATEMENT_BYTES_MAX).is_ok());
+        assert!(matches!(padded(STATEMENT_BYTES_MAX + 1), Err(StatementError::TooLong("seat"))));
+    }
+
+    #[test]
+    fn a_home_has_one_writing_on_a_hub() {
+        let user = UserKey::from_seed(&[2; 32]);
+        let hub = crate::key::HubKey::from_seed(&[1; 32]).public();
+        let home = format!(r#"{{"hub":"{hub}","kind":"home"}}"#);
+        assert!(by_hand::<Genesis>(&user, &home).verify().is_ok());
+        for second in [
+            format!(r#"{{"kind":"home","hub":"{hub}"}}"#),
+            format!(r#"{{"hub":"{hub}","kind":"home","salt":null}}"#),
+            format!(r#"{{"hub":"{hub}","kind":"home","salt":"BwcHBwcHBwcHBwcHBwcHBw"}}"#),
+            format!(r#"{{"hub":"{hub}","kind":"home"}} "#),
+        ] {
+            let other = by_hand::<Genesis>(&user, &second).verify();
+            assert!(matches!(other, Err(StatementError::BadShape { kind: "genesis", .. })), "{second}");
+        }
+        let session = format!(r#"{{"kind":"session","hub":"{hub}"}}"#);
+        assert!(by_hand::<Genesis>(&user, &session).verify().is_ok(), "its author chooses the bytes");
     }
 
     #[test]

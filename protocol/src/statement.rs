@@ -5,7 +5,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{BlobId, Digest, Nonce, RoomId, Salt};
+use crate::json;
 use crate::key::{Agent, AgentId, Hub, HubId, User};
+use crate::limits::{NAME_BYTES_MAX, SEAT_MILLIS_MAX};
 use crate::signed::Statement;
 
 /// Unix time in milliseconds.
@@ -135,13 +137,17 @@ pub struct Message {
     pub needs: Vec<String>,
 }
 
+impl Seat {
+    /// Says whether the statement keeps to the limits of its kind: a life of at most 90 days and a name of at most 100 bytes.
+    pub fn is_lawful(&self) -> bool {
+        let life = self.expires.saturating_sub(self.issued);
+        (0..=SEAT_MILLIS_MAX).contains(&life) && self.name.len() <= NAME_BYTES_MAX
+    }
+}
+
 impl Statement for Login {
     const TYPE: &'static str = "login";
     type Author = Agent;
-
-    fn needs(&self) -> &[String] {
-        &self.needs
-    }
 }
 
 impl Statement for HubProof {
@@ -158,14 +164,16 @@ impl Statement for Genesis {
     const TYPE: &'static str = "genesis";
     type Author = User;
 
-    fn needs(&self) -> &[String] {
-        &self.needs
+    /// A home has one writing, so that a user has one home on a hub.
+    fn is_written(&self, bytes: &str) -> bool {
+        self.kind != RoomKind::Home || bytes == json::write(&Self::home(self.hub))
     }
 }
 
 impl Statement for Message {
     const TYPE: &'static str = "message";
     type Author = Agent;
+    const IS_VOID_WITHOUT_NEEDS: bool = false;
 }
 
 /// The type of the countersignature by which a closed hub's join key lets a login in.

@@ -9,7 +9,7 @@ use crate::frame::{
 };
 use crate::id::Nonce;
 use crate::key::{AgentId, HubKey, JoinId};
-use crate::limits::{Limits, NAME_BYTES_MAX, ORIGIN_BYTES_MAX, PROTOCOL, SEAT_MILLIS_MAX, STRAY_BYTES_MAX};
+use crate::limits::{Limits, ORIGIN_BYTES_MAX, PROTOCOL, STRAY_BYTES_MAX};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::signed::{self, Verified};
 use crate::statement::{HubProof, PASS, Seat, UnixMillis};
@@ -288,11 +288,7 @@ impl HubEnd {
         let seat = hello.seat.map(|seat| seat.verify()).transpose().ok()?;
         let seat_holds = seat.as_ref().is_none_or(|seat| {
             let seat = seat.statement();
-            let life = seat.expires.saturating_sub(seat.issued);
-            seat.seat == agent
-                && seat.name.len() <= NAME_BYTES_MAX
-                && now < seat.expires
-                && (0..=SEAT_MILLIS_MAX).contains(&life)
+            seat.seat == agent && seat.is_lawful() && now < seat.expires
         });
         if !(passes && is_ours && seat_holds) {
             return None;
