@@ -10,6 +10,7 @@ mod commands;
 mod completion;
 mod config;
 mod error;
+mod interrupt;
 mod page;
 mod setup;
 mod ui;
