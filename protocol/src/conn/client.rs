@@ -137,19 +137,46 @@ enum State {
     Closed,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Ready {
-    next: RequestId,
+    newest: RequestId,
     open: BTreeMap<RequestId, Open>,
     ping: Option<RequestId>,
+    /// When the last ping went out, or the login was done.
+    pinged: UnixMillis,
     stray_bytes: u64,
 }
 
 #[derive(Debug)]
 struct Open {
     kind: RequestKind,
+    asked: Asked,
     /// What is still to come or to go, once the transfer has begun.
     remaining: Option<u64>,
+}
+
+/// What the answer to a request must agree with.
+#[derive(Debug, Clone, Copy)]
+enum Asked {
+    /// The whole size of an upload.
+    Size(u64),
+    /// The first byte of a download.
+    Offset(u64),
+    /// The entry after which a reader goes on.
+    After(u64),
+    Anything,
+}
+
+impl Asked {
+    /// Says whether a transfer may begin as `go` has it.
+    fn allows(self, go: &Go) -> bool {
+        go.offset <= go.size
+            && match self {
+                Self::Size(size) => go.size == size,
+                Self::Offset(offset) => go.offset == offset,
+                Self::After(_) | Self::Anything => false,
+            }
+    }
 }
 
 impl ClientEnd {
@@ -171,25 +198,31 @@ impl ClientEnd {
                 Some(since + LOGIN_WAIT_MILLIS)
             }
             State::Ready(ready) => {
-                Some(self.heard + self.ping_millis() * if ready.ping.is_some() { 2 } else { 1 })
+                let lived = self.heard.max(ready.pinged);
+                Some(match ready.ping {
+                    Some(_) => lived + self.ping_millis(),
+                    // Every request waits: the answer to one of them is the sign of life.
+                    None if self.is_full(ready) => lived + self.ping_millis() * 2,
+                    // Also while much comes in: of a client that only downloads the hub hears nothing else.
+                    None => ready.pinged + self.ping_millis(),
+                })
             }
             State::Closed => None,
         }
     }
 
-    /// Lets time pass: asks a silent hub for a sign of life, and gives it up when none comes.
+    /// Lets time pass: asks the hub for a sign of life now and then, and gives it up when none comes.
     pub fn tick(&mut self, now: UnixMillis) {
         if self.deadline().is_none_or(|deadline| now < deadline) {
             return;
         }
         match &self.state {
-            State::Ready(ready) if ready.ping.is_none() => {
+            State::Ready(ready) if ready.ping.is_none() && !self.is_full(ready) => {
                 if let (Ok(id), State::Ready(ready)) =
                     (self.request(&Request::Ping(Empty {})), &mut self.state)
                 {
                     ready.ping = Some(id);
-                } else {
-                    self.close(ClientFault::Silent);
+                    ready.pinged = now;
                 }
             }
             State::Closed => {}
@@ -224,15 +257,25 @@ impl ClientEnd {
     ///
     /// # Errors
     ///
-    /// [`RequestError`] before the login is done, after the connection is over, and when 32 requests are open.
+    /// [`RequestError`] before the login is done, after the connection is over, and when 32 requests are open. A connection
+    /// whose numbers are used up is over.
     pub fn request(&mut self, request: &Request) -> Result<RequestId, RequestError> {
         let State::Ready(ready) = &mut self.state else { return Err(RequestError::NotReady) };
         if ready.open.len() as u64 >= self.limits.open_requests_max {
             return Err(RequestError::TooMany);
         }
-        ready.next += 1;
-        let id = ready.next;
-        ready.open.insert(id, Open { kind: request.kind(), remaining: None });
+        let Some(id) = ready.newest.checked_add(1) else {
+            self.close(ClientFault::Disconnected);
+            return Err(RequestError::NotReady);
+        };
+        ready.newest = id;
+        let asked = match request {
+            Request::PutBlob(put) => Asked::Size(put.size),
+            Request::GetBlob(get) => Asked::Offset(get.offset),
+            Request::Pull(pull) => Asked::After(pull.after),
+            _ => Asked::Anything,
+        };
+        ready.open.insert(id, Open { kind: request.kind(), asked, remaining: None });
         self.out.push_back(ClientOutput::Send(Packet::Text(ClientFrame::request(id, request))));
         Ok(id)
     }
@@ -256,7 +299,8 @@ impl ClientEnd {
     /// When the chunk is longer than what remains of the announced size: our own mistake.
     pub fn send_chunk(&mut self, id: RequestId, chunk: &[u8]) -> bool {
         let State::Ready(ready) = &mut self.state else { return false };
-        let Some(Open { kind: RequestKind::PutBlob, remaining: Some(remaining) }) = ready.open.get_mut(&id)
+        let Some(Open { kind: RequestKind::PutBlob, remaining: Some(remaining), .. }) =
+            ready.open.get_mut(&id)
         else {
             return false;
         };
@@ -271,7 +315,7 @@ impl ClientEnd {
             (State::AwaitChallenge { .. }, HubFrame::Challenge(challenge)) => {
                 self.challenged(*challenge, now);
             }
-            (State::AwaitWelcome { .. }, HubFrame::Welcome(welcome)) => self.welcomed(*welcome),
+            (State::AwaitWelcome { .. }, HubFrame::Welcome(welcome)) => self.welcomed(*welcome, now),
             (State::Ready(_), HubFrame::Go(id, go)) => self.go(id, go),
             (State::Ready(_), HubFrame::Ok(id, value)) => self.answered(id, Ok(value)),
             (State::Ready(_), HubFrame::Err(Some(id), refusal)) => self.answered(id, Err(refusal)),
@@ -312,7 +356,7 @@ impl ClientEnd {
         self.out.push_back(ClientOutput::Send(Packet::Text(ClientFrame::hello(&hello))));
     }
 
-    fn welcomed(&mut self, welcome: Welcome) {
+    fn welcomed(&mut self, welcome: Welcome, now: UnixMillis) {
         let State::AwaitWelcome { login, .. } = &self.state else { return };
         let proof = welcome.hub.verify().ok().filter(|proof| {
             let said = proof.statement();
@@ -324,18 +368,19 @@ impl ClientEnd {
                 && said.protocol == login.protocol
         });
         let Some(proof) = proof else { return self.close(ClientFault::WrongHub) };
-        let hub = KnownHub { hub: login.hub, protocol: login.protocol };
+        // Once a level was seen, a lower one stops the client, so what is remembered only rises.
+        let seen = self.config.known.map_or(login.protocol, |known| known.protocol.max(login.protocol));
+        let hub = KnownHub { hub: login.hub, protocol: seen };
         let logged_in = LoggedIn { hub, limits: self.limits.clone(), now: proof.statement().now };
-        self.state = State::Ready(Ready::default());
+        self.state =
+            State::Ready(Ready { newest: 0, open: BTreeMap::new(), ping: None, pinged: now, stray_bytes: 0 });
         self.out.push_back(ClientOutput::LoggedIn(Box::new(logged_in)));
     }
 
     fn go(&mut self, id: RequestId, go: Go) {
         let State::Ready(ready) = &mut self.state else { return };
         match ready.open.get_mut(&id) {
-            Some(Open { kind: RequestKind::PutBlob | RequestKind::GetBlob, remaining: remaining @ None })
-                if go.offset <= go.size =>
-            {
+            Some(Open { asked, remaining: remaining @ None, .. }) if asked.allows(&go) => {
                 *remaining = Some(go.size - go.offset);
                 self.out.push_back(ClientOutput::Go(id, go));
             }
@@ -359,12 +404,19 @@ impl ClientEnd {
             Ok(_) if incomplete => {
                 Err(Refusal::new(RefusalCode::HashMismatch, "the hub ended a download before its last byte"))
             }
-            Ok(value) => match Answer::from_value(open.kind, value) {
-                Ok(answer) => Ok(answer),
-                Err(_) => return self.close(ClientFault::BadFrame),
+            Ok(value) => match (Answer::from_value(open.kind, value), open.asked) {
+                // Entries between would be missing unseen.
+                (Ok(Answer::Pull(pulled)), Asked::After(after)) if pulled.start.seq != after => {
+                    return self.close(ClientFault::BadFrame);
+                }
+                (Ok(answer), _) => Ok(answer),
+                (Err(_), _) => return self.close(ClientFault::BadFrame),
             },
         };
-        if open.kind != RequestKind::Cancel {
+        if open.kind == RequestKind::Cancel {
+            // Nothing of what was cancelled follows this answer.
+            ready.stray_bytes = 0;
+        } else {
             self.out.push_back(ClientOutput::Answered(id, outcome));
         }
     }
@@ -373,18 +425,32 @@ impl ClientEnd {
         let State::Ready(ready) = &mut self.state else { return self.close(ClientFault::BadFrame) };
         let length = bytes.len() as u64;
         match ready.open.get_mut(&id) {
-            Some(Open { kind: RequestKind::GetBlob, remaining: Some(remaining) }) if length <= *remaining => {
+            Some(Open { kind: RequestKind::GetBlob, remaining: Some(remaining), .. })
+                if (1..=*remaining).contains(&length) =>
+            {
                 *remaining -= length;
                 self.out.push_back(ClientOutput::Chunk(id, bytes));
             }
             Some(_) => self.close(ClientFault::BadFrame),
             None => {
-                ready.stray_bytes += length;
+                ready.stray_bytes += length.max(1);
                 if ready.stray_bytes > STRAY_BYTES_MAX {
                     self.close(ClientFault::BadFrame);
                 }
             }
         }
+    }
+
+    /// Leaves one number to give.
+    #[cfg(test)]
+    pub(super) fn use_up_numbers(&mut self) {
+        if let State::Ready(ready) = &mut self.state {
+            ready.newest = RequestId::MAX - 1;
+        }
+    }
+
+    fn is_full(&self, ready: &Ready) -> bool {
+        ready.open.len() as u64 >= self.limits.open_requests_max
     }
 
     fn ping_millis(&self) -> i64 {

@@ -9,7 +9,7 @@ use crate::frame::{
 };
 use crate::id::Nonce;
 use crate::key::{AgentId, HubKey, JoinId};
-use crate::limits::{Limits, ORIGIN_BYTES_MAX, PROTOCOL, STRAY_BYTES_MAX};
+use crate::limits::{Limits, ORIGIN_BYTES_MAX, POST_FRAME_BYTES_MAX, PROTOCOL, STRAY_BYTES_MAX};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::signed::{self, Verified};
 use crate::statement::{HubProof, PASS, Seat, UnixMillis};
@@ -143,7 +143,9 @@ impl HubEnd {
             }
             State::Ready(ready) => {
                 let idle = self.heard + millis(self.config.limits.idle_seconds);
-                let upload = ready.upload.as_ref().filter(|upload| upload.remaining.is_some());
+                // Before the go the client may not send, and after the last byte the disk may take its time.
+                let upload =
+                    ready.upload.as_ref().filter(|upload| upload.remaining.is_some_and(|bytes| bytes > 0));
                 let stall =
                     upload.map(|upload| upload.progress + millis(self.config.limits.upload_stall_seconds));
                 Some(stall.map_or(idle, |stall| stall.min(idle)))
@@ -185,6 +187,11 @@ impl HubEnd {
                 }
             }
             (State::Ready(_), Packet::Text(text)) => match ClientFrame::parse(&text) {
+                Ok(ClientFrame::Request(id, Request::Post(_))) if text.len() > POST_FRAME_BYTES_MAX => {
+                    let refusal = Refusal::new(RefusalCode::TooLarge, "the message is too large");
+                    let limit = Some(POST_FRAME_BYTES_MAX as u64);
+                    self.refuse_request(id, Refusal { limit, ..refusal });
+                }
                 Ok(ClientFrame::Request(id, request)) => self.request(id, request, now),
                 Ok(ClientFrame::Unreadable(id, why)) => self.unreadable(id, why),
                 _ => self.close(CloseReason::BadFrame),
@@ -324,6 +331,8 @@ impl HubEnd {
                     return self.answer(id, &Err(one_at_a_time("upload")));
                 }
                 ready.upload = Some(Upload { id, size: *size, remaining: None, progress: now });
+                // What the client still sent of an upload that the hub had ended lies before this request.
+                ready.stray_bytes = 0;
             }
             Request::GetBlob(_) => {
                 if ready.download.is_some() {
@@ -343,8 +352,13 @@ impl HubEnd {
             }
             UnreadableRequest::BadRequest => (RefusalCode::BadRequest, "the request's fields are wrong"),
         };
+        self.refuse_request(id, Refusal::new(code, message));
+    }
+
+    /// Opens request `id` and ends it with `refusal` in one step.
+    fn refuse_request(&mut self, id: RequestId, refusal: Refusal) {
         match self.admit(id) {
-            Ok(()) => self.answer(id, &Err(Refusal::new(code, message))),
+            Ok(()) => self.answer(id, &Err(refusal)),
             Err(refusal) => self.reply(id, refusal),
         }
     }
@@ -387,7 +401,7 @@ impl HubEnd {
                 self.answer(id, &Err(refusal));
             }
             _ => {
-                ready.stray_bytes += length;
+                ready.stray_bytes += length.max(1);
                 if ready.stray_bytes > STRAY_BYTES_MAX {
                     self.close(CloseReason::BadFrame);
                 }
@@ -425,5 +439,5 @@ fn one_at_a_time(what: &str) -> Refusal {
 }
 
 fn millis(seconds: u64) -> UnixMillis {
-    i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::MAX / 2)
+    i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::MAX).min(i64::MAX / 2)
 }

@@ -1,5 +1,7 @@
 //! Both ends against each other: a virtual clock, a link that cuts at random points, and packets nobody should send.
 
+mod hostile;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
