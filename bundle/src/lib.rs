@@ -2,22 +2,47 @@
 
 mod arrange;
 mod cache;
+mod check;
+mod commits;
+mod connect;
 mod deflate;
 mod delta;
+mod delta_apply;
 mod entries;
+mod header;
 mod history;
-mod limits;
+mod import;
+mod index;
+mod inspect;
+mod install;
+pub mod limits;
 mod objects;
 mod paths;
 mod progress;
+mod quarantine;
 mod range;
+mod reach;
 #[cfg(test)]
 mod referee;
+mod refs;
+mod repository;
+mod resolve;
+mod scan;
 mod search;
 mod select;
+mod stage;
 mod write;
 
+pub use check::{CheckError, Reason};
+pub use commits::ListedCommit;
+pub use header::{Header, HeaderError, Version};
+pub use import::{Expected, ImportError, ImportOptions, Imported, ImportedRef, import};
+pub use limits::{Budget, Budgets};
 pub use objects::ObjectError;
 pub use progress::{Progress, Report, Stage};
 pub use range::{Plan, PlanError, Prerequisite, Tip, plan};
+pub use refs::{Applied, AppliedRef, RefsError, applied, drop_handoff, find_applied};
+pub use repository::{OpenError, discover, open};
+pub use resolve::ResolveError;
+pub use scan::ScanError;
 pub use write::{CreateError, CreateOptions, Created, create};

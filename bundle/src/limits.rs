@@ -1,4 +1,5 @@
-//! Every limit of this crate, with its unit in the name.
+//! Every limit of this crate, with its unit in the name. [`Budgets`] holds those that a user may set
+//! (`parler.import.*`); the others are part of the format as this crate reads and writes it.
 
 /// How many bytes a size at the start of a delta may take: 64 bits, seven in a byte.
 pub(crate) const DELTA_SIZE_BYTES_MAX: usize = 10;
@@ -28,3 +29,112 @@ pub(crate) const DELTA_WORK_BYTES_MAX: u64 = 8 << 30;
 pub(crate) const KEPT_DELTA_BYTES_MAX: usize = 64 << 20;
 /// From this part of a pack's entries on, its offsets are sorted to find where each ends.
 pub(crate) const SORTED_OFFSETS_FRACTION: usize = 16;
+
+/// Longest header of a bundle, from the signature to the empty line that ends it.
+pub const HEADER_BYTES_MAX: usize = 64 * 1024;
+
+/// Most references that the header of a bundle may name.
+pub const HEADER_REFS_MAX: usize = 64;
+
+/// Most prerequisites that the header of a bundle may name.
+pub const HEADER_PREREQUISITES_MAX: usize = 256;
+
+/// Most memory, in bytes, that bases of deltas may hold at once while a pack is resolved.
+pub const DELTA_BASE_BYTES_MAX: u64 = 1 << 30;
+
+/// Most commits that an answer lists; those beyond are counted only.
+pub const LISTED_COMMITS_MAX: usize = 1000;
+
+/// Most changed paths that the diffstat of a preview lists; those beyond are counted only.
+pub const LISTED_PATHS_MAX: usize = 10_000;
+
+/// Largest blob that is compared line by line; a larger one counts as binary.
+pub const DIFF_BLOB_BYTES_MAX: u64 = 8 << 20;
+
+/// Longest name of a tree entry, as `git fsck` has it.
+pub const TREE_ENTRY_NAME_BYTES_MAX: usize = 4096;
+
+/// Largest `.gitattributes` file, as `git fsck` has it.
+pub const GITATTRIBUTES_BYTES_MAX: usize = 100 << 20;
+
+/// First length at which a line of `.gitattributes` is too long, as `git fsck` has it.
+pub const GITATTRIBUTES_LINE_BYTES: usize = 2048;
+
+/// Pack entries below which they become loose objects, unless the repository's configuration says otherwise.
+pub const UNPACK_OBJECTS_LIMIT: u64 = 100;
+
+/// Inflated bytes above which even a small pack stays a pack.
+pub const UNPACK_BYTES_MAX: u64 = 32 << 20;
+
+/// What one import may cost. The defaults are those of the design; each can be set by the user.
+///
+/// ```
+/// let budgets = bundle::Budgets { object_bytes: 1 << 20, ..Default::default() };
+/// assert_eq!(budgets.objects, 1_000_000);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budgets {
+    /// Most objects in the pack (`parler.import.objects`).
+    pub objects: u64,
+    /// Most bytes of one inflated object (`parler.import.objectSize`).
+    pub object_bytes: u64,
+    /// Most bytes of all inflated objects together (`parler.import.totalSize`).
+    pub total_bytes: u64,
+    /// Most inflated bytes per byte of the pack (`parler.import.ratio`), beyond [`Budgets::ratio_free_bytes`].
+    pub ratio: u64,
+    /// Inflated bytes that are free of the ratio (`parler.import.ratioFree`).
+    pub ratio_free_bytes: u64,
+    /// Longest chain of deltas (`parler.import.deltaDepth`).
+    pub delta_depth: u64,
+}
+
+impl Default for Budgets {
+    fn default() -> Self {
+        Self {
+            objects: 1_000_000,
+            object_bytes: 256 << 20,
+            total_bytes: 4 << 30,
+            ratio: 1000,
+            ratio_free_bytes: 64 << 20,
+            delta_depth: 4096,
+        }
+    }
+}
+
+/// One of the [`Budgets`], for errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Budget {
+    /// [`Budgets::objects`]
+    Objects,
+    /// [`Budgets::object_bytes`]
+    ObjectBytes,
+    /// [`Budgets::total_bytes`]
+    TotalBytes,
+    /// [`Budgets::ratio`]
+    Ratio,
+    /// [`Budgets::delta_depth`]
+    DeltaDepth,
+}
+
+impl Budget {
+    /// Returns the configuration key that sets this budget.
+    pub fn option(self) -> &'static str {
+        match self {
+            Budget::Objects => "parler.import.objects",
+            Budget::ObjectBytes => "parler.import.objectSize",
+            Budget::TotalBytes => "parler.import.totalSize",
+            Budget::Ratio => "parler.import.ratio",
+            Budget::DeltaDepth => "parler.import.deltaDepth",
+        }
+    }
+
+    /// Returns what is counted, as it reads in an error.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Budget::Objects => "objects",
+            Budget::ObjectBytes => "bytes in one object",
+            Budget::TotalBytes | Budget::Ratio => "inflated bytes",
+            Budget::DeltaDepth => "deltas in one chain",
+        }
+    }
+}

@@ -12,6 +12,10 @@ pub enum Stage {
     Deltas,
     /// Writing the bundle.
     Writing,
+    /// Looking at the entries of a pack that was received.
+    Scanning,
+    /// Resolving and checking its objects.
+    Resolving,
 }
 
 /// How far a stage has come.

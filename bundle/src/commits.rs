@@ -1,0 +1,100 @@
+//! Lists the commits that a bundle brings, for people: newest first, with their subjects, capped.
+
+use std::collections::BinaryHeap;
+
+use gix::bstr::BString;
+use gix::hashtable::{HashMap, HashSet};
+use gix::objs::{Find, Kind, TagRefIter};
+use gix::{ObjectId, Repository};
+
+use crate::history::{self, History};
+use crate::import::ImportError;
+use crate::inspect::PackCommit;
+use crate::limits::{LISTED_COMMITS_MAX, TAG_CHAIN_LENGTH_MAX};
+use crate::objects::Objects;
+
+/// A commit and its subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedCommit {
+    /// The commit.
+    pub id: ObjectId,
+    /// The first paragraph of its message on one line; as its author wrote it, so not trustworthy.
+    pub subject: BString,
+}
+
+/// Lists the commits that `tips` reach in a pack with `commits`; returns them and how many there are, listed or not.
+pub(crate) fn list(
+    tips: &[ObjectId],
+    commits: &HashMap<ObjectId, PackCommit>,
+    find: &impl Find,
+) -> Result<(Vec<ListedCommit>, usize), gix::Error> {
+    let mut queue = BinaryHeap::new();
+    let mut seen = HashSet::default();
+    let mut push = |id: ObjectId, queue: &mut BinaryHeap<(i64, ObjectId)>| {
+        if let Some(commit) = commits.get(&id)
+            && seen.insert(id)
+        {
+            queue.push((commit.seconds, id));
+        }
+    };
+    for tip in tips {
+        push(*tip, &mut queue);
+    }
+    let (mut listed, mut count) = (Vec::new(), 0);
+    while let Some((_, id)) = queue.pop() {
+        count += 1;
+        if listed.len() < LISTED_COMMITS_MAX {
+            listed.push(id);
+        }
+        for parent in &commits[&id].parents {
+            push(*parent, &mut queue);
+        }
+    }
+    Ok((with_subjects(&listed, find)?, count))
+}
+
+/// Lists the commits of `repo` that `tips` reach and `prerequisites` do not.
+pub(crate) fn list_here(
+    repo: &Repository,
+    tips: &[ObjectId],
+    prerequisites: &[ObjectId],
+) -> Result<(Vec<ListedCommit>, usize), ImportError> {
+    let cut = repo.shallow_commits().map_err(ImportError::Repository)?;
+    let cut = cut.map(|commits| commits.iter().copied().collect()).unwrap_or_default();
+    let graph = repo.commit_graph_if_enabled().ok().flatten();
+    let mut objects = Objects::open(repo)?;
+    let mut history = History::new(&mut objects, graph, cut);
+    let positions = history.walk(tips, prerequisites, &mut |_| ())?;
+    let listed: Vec<_> =
+        positions.iter().take(LISTED_COMMITS_MAX).map(|&position| history.node(position).id).collect();
+    Ok((with_subjects(&listed, &repo.objects).map_err(ImportError::Repository)?, positions.len()))
+}
+
+fn with_subjects(ids: &[ObjectId], find: &impl Find) -> Result<Vec<ListedCommit>, gix::Error> {
+    let mut buffer = Vec::new();
+    let mut listed = Vec::with_capacity(ids.len());
+    for id in ids {
+        let subject =
+            find.try_find(id, &mut buffer)?.map(|object| history::subject(object.data)).unwrap_or_default();
+        listed.push(ListedCommit { id: *id, subject });
+    }
+    Ok(listed)
+}
+
+/// Follows annotated tags from `id` to a commit; `None` if there is none at the end.
+pub(crate) fn peel(find: &impl Find, id: ObjectId) -> Result<Option<ObjectId>, gix::Error> {
+    let mut buffer = Vec::new();
+    let mut id = id;
+    for _ in 0..=TAG_CHAIN_LENGTH_MAX {
+        let Some(object) = find.try_find(&id, &mut buffer)? else { return Ok(None) };
+        match object.kind {
+            Kind::Commit => return Ok(Some(id)),
+            Kind::Tag => match TagRefIter::from_bytes(object.data, id.kind()).target_id() {
+                Ok(target) => id = target,
+                Err(_) => return Ok(None),
+            },
+            Kind::Tree | Kind::Blob => return Ok(None),
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,225 @@
+//! Moves what a quarantine holds into the object directory, and takes it out again if the references cannot be made.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use gix::objs::{Exists, FindExt, Write as _};
+use gix::{ObjectId, Repository};
+
+use crate::limits::{UNPACK_BYTES_MAX, UNPACK_OBJECTS_LIMIT};
+use crate::quarantine::{Quarantine, keep_content};
+use crate::stage::{STAGED_INDEX, STAGED_PACK, Staged, StagedPack};
+
+/// What the repository's configuration says about new objects.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Policy {
+    /// Packs with fewer objects become loose objects.
+    unpack_limit: u64,
+    /// Whether packs and their indices are flushed to the disk.
+    flushes_packs: bool,
+    /// Whether loose objects are.
+    flushes_loose: bool,
+    /// Permissions that `core.sharedRepository` adds.
+    shared: u32,
+}
+
+impl Policy {
+    /// Reads `fetch.unpackLimit`, `transfer.unpackLimit`, `core.fsync` and `core.sharedRepository`.
+    pub(crate) fn of(repo: &Repository) -> Self {
+        let config = repo.config_snapshot();
+        let limit = config.integer("fetch.unpackLimit").or_else(|| config.integer("transfer.unpackLimit"));
+        let fsync = config.string("core.fsync");
+        let (flushes_packs, flushes_loose) = match &fsync {
+            Some(value) => fsync_components(&value.to_string()),
+            None => (true, config.boolean("core.fsyncObjectFiles").unwrap_or(false)),
+        };
+        Self {
+            unpack_limit: limit.map_or(UNPACK_OBJECTS_LIMIT, |limit| u64::try_from(limit).unwrap_or(0)),
+            flushes_packs,
+            flushes_loose,
+            shared: config.string("core.sharedRepository").map_or(0, |value| shared_mode(&value.to_string())),
+        }
+    }
+
+    fn unpacks(&self, objects: usize, inflated_bytes: u64) -> bool {
+        (objects as u64) < self.unpack_limit && inflated_bytes <= UNPACK_BYTES_MAX
+    }
+}
+
+/// Reads `core.fsync` as git does, for packs and for loose objects.
+fn fsync_components(value: &str) -> (bool, bool) {
+    let (mut packs, mut loose) = (true, false);
+    for word in value.split([',', ' ']).filter(|word| !word.is_empty()) {
+        let (word, on) = word.strip_prefix('-').map_or((word, true), |word| (word, false));
+        match word {
+            "none" => (packs, loose) = (false, false),
+            "all" | "objects" | "committed" | "added" => (packs, loose) = (on, on),
+            "pack" => packs = on,
+            "loose-object" => loose = on,
+            _ => {}
+        }
+    }
+    (packs, loose)
+}
+
+/// Returns the permissions that `core.sharedRepository` adds for reading and writing.
+fn shared_mode(value: &str) -> u32 {
+    match value {
+        "group" | "true" | "1" => 0o660,
+        "all" | "world" | "everybody" | "2" => 0o664,
+        octal => u32::from_str_radix(octal, 8).ok().filter(|mode| mode & 0o600 == 0o600).unwrap_or(0) & 0o666,
+    }
+}
+
+/// What was put into the object directory so far; taken out again on drop, unless [`Installed::keep`] is called.
+#[derive(Debug, Default)]
+pub(crate) struct Installed {
+    files: Vec<PathBuf>,
+    dirs: Vec<PathBuf>,
+    keep_file: Option<PathBuf>,
+    is_kept: bool,
+}
+
+impl Installed {
+    /// Leaves everything where it is: the references point to it now.
+    pub(crate) fn keep(mut self) {
+        self.is_kept = true;
+    }
+}
+
+impl Drop for Installed {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            for file in self.files.iter().rev() {
+                drop(fs::remove_file(file));
+            }
+            for dir in self.dirs.iter().rev() {
+                drop(fs::remove_dir(dir));
+            }
+        }
+        // Now the references protect the pack, or it is gone.
+        if let Some(keep_file) = &self.keep_file {
+            drop(fs::remove_file(keep_file));
+        }
+    }
+}
+
+/// Makes everything in `staged` ready in the quarantine: loose objects for a small pack, the pack itself otherwise; flushed.
+///
+/// Returns the names relative to the object directory, in the order in which they are to be moved.
+pub(crate) fn prepare(
+    repo: &Repository,
+    staged: &Staged,
+    pack: &StagedPack,
+    inflated_bytes: u64,
+    policy: Policy,
+) -> io::Result<Vec<PathBuf>> {
+    if policy.unpacks(pack.ids.len(), inflated_bytes) {
+        return unpack(repo, staged, &pack.ids, policy);
+    }
+    let names = [("pack", &pack.pack, STAGED_PACK), ("idx", &pack.index, STAGED_INDEX)];
+    let mut ready = Vec::new();
+    for (extension, file, staged_name) in names {
+        let name = format!("pack-{}.{extension}", pack.checksum);
+        let path = staged.quarantine.pack_path(&name);
+        fs::rename(staged.quarantine.pack_path(staged_name), &path)?;
+        finish_file(&path, file, policy.flushes_packs, policy.shared)?;
+        ready.push(Path::new("pack").join(name));
+    }
+    Ok(ready)
+}
+
+fn unpack(repo: &Repository, staged: &Staged, ids: &[ObjectId], policy: Policy) -> io::Result<Vec<PathBuf>> {
+    let dir = staged.quarantine.dir();
+    let loose = gix::odb::loose::Store::at(dir, repo.object_hash());
+    let mut buffer = Vec::new();
+    let mut ready = Vec::new();
+    for id in ids {
+        if repo.objects.exists(id) {
+            continue;
+        }
+        let object = staged.view.find(id, &mut buffer).map_err(io::Error::other)?;
+        loose.write_buf_with_known_id(object.kind, object.data, *id).map_err(io::Error::other)?;
+        let path = loose.object_path(id);
+        finish_file(&path, &File::open(&path)?, policy.flushes_loose, policy.shared)?;
+        ready.push(path.strip_prefix(dir).map_err(io::Error::other)?.to_owned());
+    }
+    Ok(ready)
+}
+
+fn finish_file(path: &Path, file: &File, flushes: bool, shared: u32) -> io::Result<()> {
+    // As git has it: what umask allows, for reading only, and what sharing adds.
+    let umask = !fs::metadata(path)?.mode() & 0o044;
+    let mode = if shared == 0 { 0o444 & !umask } else { (0o444 & !umask) | (shared & 0o444) };
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    if flushes { file.sync_all() } else { Ok(()) }
+}
+
+/// Moves the files in `ready` from the quarantine into `objects_dir`; a `.keep` file protects a pack meanwhile.
+pub(crate) fn install(
+    objects_dir: &Path,
+    quarantine: &Quarantine,
+    ready: &[PathBuf],
+    policy: Policy,
+) -> io::Result<Installed> {
+    let mut installed = Installed::default();
+    for name in ready {
+        let target = objects_dir.join(name);
+        let dir = target.parent().unwrap_or(objects_dir);
+        if !dir.is_dir() {
+            fs::create_dir(dir)?;
+            installed.dirs.push(dir.to_owned());
+            share_dir(dir, policy.shared)?;
+        }
+        if target.extension().is_some_and(|extension| extension == "pack") {
+            let keep_file = target.with_extension("keep");
+            // Somebody else's stays as it is.
+            if !keep_file.exists() {
+                fs::write(&keep_file, keep_content(&quarantine.name()))?;
+                installed.keep_file = Some(keep_file);
+            }
+        }
+        let is_new = !target.exists();
+        fs::rename(quarantine.dir().join(name), &target)?;
+        if is_new {
+            installed.files.push(target);
+        }
+    }
+    if policy.flushes_packs && installed.keep_file.is_some() {
+        File::open(objects_dir.join("pack"))?.sync_all()?;
+    }
+    Ok(installed)
+}
+
+fn share_dir(dir: &Path, shared: u32) -> io::Result<()> {
+    if shared == 0 {
+        return Ok(());
+    }
+    let mode = fs::metadata(dir)?.mode();
+    let search = (shared & 0o444) >> 2;
+    fs::set_permissions(dir, fs::Permissions::from_mode(mode | shared | search | 0o2000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fsync_is_read_as_git_reads_it() {
+        assert_eq!(fsync_components("none"), (false, false));
+        assert_eq!(fsync_components("all"), (true, true));
+        assert_eq!(fsync_components("committed,-loose-object"), (true, false));
+        assert_eq!(fsync_components("-pack"), (false, false));
+        assert_eq!(fsync_components("reference"), (true, false));
+    }
+
+    #[test]
+    fn sharing_is_read_as_git_reads_it() {
+        assert_eq!(shared_mode("group"), 0o660);
+        assert_eq!(shared_mode("umask"), 0);
+        assert_eq!(shared_mode("all"), 0o664);
+        assert_eq!(shared_mode("0640"), 0o640);
+    }
+}
