@@ -1,10 +1,25 @@
 //! The way to a hub, shared by every command: identity at rest, connection, transfers, cache and spool.
 //!
-//! The crate reads neither environment nor configuration and starts no process: [`settings::Settings`] come in, and so does
-//! what starts the local hub.
+//! The crate reads neither environment nor configuration and starts no process: [`Settings`] come in, and so does what starts
+//! the local hub. [`Client`] carries the operations that commands are made of.
 
+mod client;
+mod error;
 pub mod files;
+mod handoffs;
 pub mod limits;
+pub mod link;
+pub mod local_hub;
+mod push;
 pub mod report;
+mod room;
 pub mod seat;
 pub mod settings;
+
+pub use client::{Client, known_hub_key, whoami};
+pub use error::{Candidate, Error};
+pub use handoffs::VerifiedHandoff;
+pub use link::transfer::Progress;
+pub use push::Posted;
+pub use seat::VerifiedBlob;
+pub use settings::Settings;

@@ -44,5 +44,21 @@ pub const BACKOFF_MAX: Duration = Duration::from_secs(2);
 /// Time a local hub may take from being started to accepting.
 pub const LOCAL_HUB_START_MAX: Duration = Duration::from_secs(5);
 
-/// Longest path of a Unix socket, in bytes without the closing zero (`sun_path` of Linux).
-pub const SOCKET_PATH_BYTES_MAX: usize = 107;
+/// Time the client tries to reach a hub for the first time.
+pub const FIRST_DIAL_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// Largest WebSocket message taken from a hub, in bytes.
+pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes of a socket's read buffer.
+pub const READ_BUFFER_BYTES: usize = 64 * 1024;
+
+/// Bytes collected before they are written to the socket.
+pub const WRITE_BUFFER_BYTES: usize = 64 * 1024;
+
+/// Most bytes that wait for the socket.
+pub const WRITE_BUFFER_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// First chunk of an upload on a connection, in bytes; doubled up to the protocol's largest, so that a line which
+/// breaks often still carries something between two breaks.
+pub const FIRST_CHUNK_BYTES: usize = 16 * 1024;

@@ -4,19 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use protocol::key::HubId;
+use protocol::conn::client::KnownHub;
 
 use super::SeatError;
 use crate::files::{self, Lock};
-
-/// What is remembered of a hub.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KnownHub {
-    /// Its key.
-    pub key: HubId,
-    /// The highest protocol level it has spoken.
-    pub protocol: u32,
-}
 
 /// The file `known_hubs`: a line each of origin, hub key and protocol level, separated by one blank.
 #[derive(Debug, Clone)]
@@ -51,7 +42,7 @@ impl KnownHubs {
     /// # Errors
     /// As [`KnownHubs::lookup`], and [`SeatError::File`] when it cannot be written.
     pub fn remember(&self, origin: &str, hub: KnownHub) -> Result<bool, SeatError> {
-        if self.lookup(origin)?.is_some_and(|known| known.key == hub.key && known.protocol >= hub.protocol) {
+        if self.lookup(origin)?.is_some_and(|known| known.hub == hub.hub && known.protocol >= hub.protocol) {
             return Ok(false);
         }
         let _lock = Lock::of(&self.path)?;
@@ -61,7 +52,7 @@ impl KnownHubs {
         entry.protocol = entry.protocol.max(hub.protocol);
         let mut text = String::new();
         for (origin, hub) in &known {
-            text.push_str(&format!("{origin} {} {}\n", hub.key, hub.protocol));
+            text.push_str(&format!("{origin} {} {}\n", hub.hub, hub.protocol));
         }
         files::replace(&self.path, text.as_bytes())?;
         Ok(is_new)
@@ -79,14 +70,14 @@ impl KnownHubs {
 fn parse(line: &str) -> Option<(String, KnownHub)> {
     let mut words = line.split(' ');
     let (origin, key, protocol) = (words.next()?, words.next()?, words.next()?);
-    let hub = KnownHub { key: key.parse().ok()?, protocol: protocol.parse().ok()? };
+    let hub = KnownHub { hub: key.parse().ok()?, protocol: protocol.parse().ok()? };
     (words.next().is_none() && !origin.is_empty()).then(|| (origin.to_owned(), hub))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::key::HubKey;
+    use protocol::key::{HubId, HubKey};
 
     fn key(seed: u8) -> HubId {
         HubKey::from_seed(&[seed; 32]).public()
@@ -98,11 +89,11 @@ mod tests {
         let hubs = KnownHubs::in_data(dir.path());
         let origin = "ws://127.0.0.1:7419";
         assert_eq!(hubs.lookup(origin).unwrap(), None);
-        assert!(hubs.remember(origin, KnownHub { key: key(1), protocol: 2 }).unwrap());
-        assert!(!hubs.remember(origin, KnownHub { key: key(1), protocol: 1 }).unwrap());
-        assert!(!hubs.remember(origin, KnownHub { key: key(2), protocol: 3 }).unwrap());
-        assert_eq!(hubs.lookup(origin).unwrap(), Some(KnownHub { key: key(1), protocol: 3 }));
-        assert!(hubs.remember("ws://[::1]:1", KnownHub { key: key(2), protocol: 1 }).unwrap());
+        assert!(hubs.remember(origin, KnownHub { hub: key(1), protocol: 2 }).unwrap());
+        assert!(!hubs.remember(origin, KnownHub { hub: key(1), protocol: 1 }).unwrap());
+        assert!(!hubs.remember(origin, KnownHub { hub: key(2), protocol: 3 }).unwrap());
+        assert_eq!(hubs.lookup(origin).unwrap(), Some(KnownHub { hub: key(1), protocol: 3 }));
+        assert!(hubs.remember("ws://[::1]:1", KnownHub { hub: key(2), protocol: 1 }).unwrap());
         assert_eq!(std::fs::read_to_string(hubs.path()).unwrap().lines().count(), 2);
     }
 
@@ -113,12 +104,12 @@ mod tests {
         std::thread::scope(|s| {
             for i in 0..12u8 {
                 s.spawn(move || {
-                    hubs.remember(&format!("ws://h:{i}"), KnownHub { key: key(i), protocol: 1 }).unwrap()
+                    hubs.remember(&format!("ws://h:{i}"), KnownHub { hub: key(i), protocol: 1 }).unwrap()
                 });
             }
         });
         for i in 0..12u8 {
-            assert_eq!(hubs.lookup(&format!("ws://h:{i}")).unwrap().unwrap().key, key(i));
+            assert_eq!(hubs.lookup(&format!("ws://h:{i}")).unwrap().unwrap().hub, key(i));
         }
     }
 
@@ -129,7 +120,7 @@ mod tests {
         for damaged in ["ws://h:1", "ws://h:1 NOKEY 1", &format!("ws://h:1 {} one", key(1))] {
             files::replace(hubs.path(), damaged.as_bytes()).unwrap();
             assert!(matches!(hubs.lookup("ws://h:1"), Err(SeatError::DamagedState { .. })));
-            assert!(hubs.remember("ws://h:1", KnownHub { key: key(1), protocol: 1 }).is_err());
+            assert!(hubs.remember("ws://h:1", KnownHub { hub: key(1), protocol: 1 }).is_err());
         }
     }
 }

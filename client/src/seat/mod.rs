@@ -21,7 +21,7 @@ use protocol::statement::{self, UnixMillis};
 use serde::{Deserialize, Serialize};
 
 pub use cache::{BlobCache, BlobReader, CacheError, Partial, VerifiedBlob};
-pub use hubs::{KnownHub, KnownHubs};
+pub use hubs::KnownHubs;
 pub use rooms::{RoomMemory, RoomState};
 pub use spool::{Spool, SpoolFile, SpooledPost};
 

@@ -1,5 +1,5 @@
-//! What is remembered of a room, for all seats and processes of a user: verified log values and each author's last
-//! `n`. It is merged under a file lock and never goes backward.
+//! What is remembered of a room, for all seats and processes of a user: verified log values, each author's last `n`
+//! and newest seat statement. It is merged under a file lock and never goes backward.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use protocol::id::{Digest, RoomId};
 use protocol::json;
 use protocol::key::{AgentId, UserId};
-use protocol::statement::LogPoint;
+use protocol::signed::{Signed, Verified};
+use protocol::statement::{LogPoint, Seat, UnixMillis};
 use serde::{Deserialize, Serialize};
 
 use super::{SeatError, read_json};
@@ -17,15 +18,46 @@ use crate::limits;
 /// Verified facts about one room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomState {
+    #[serde(with = "pairs")]
     known: BTreeMap<u64, Digest>,
     #[serde(default)]
     authors: BTreeMap<AgentId, u64>,
+    #[serde(default)]
+    seats: BTreeMap<AgentId, KnownSeat>,
+}
+
+/// Writes a map whose keys are numbers as a list, since JSON has no such keys.
+mod pairs {
+    use std::collections::BTreeMap;
+
+    use protocol::id::Digest;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        map: &BTreeMap<u64, Digest>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(map)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<u64, Digest>, D::Error> {
+        Ok(Vec::<(u64, Digest)>::deserialize(deserializer)?.into_iter().collect())
+    }
+}
+
+/// A seat's newest statement that was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct KnownSeat {
+    issued: UnixMillis,
+    statement: Signed<Seat>,
 }
 
 impl RoomState {
     /// Begins with what everybody knows: the log of `room` before its first entry.
     pub fn start(room: RoomId) -> Self {
-        Self { known: BTreeMap::from([(0, room.into())]), authors: BTreeMap::new() }
+        Self { known: BTreeMap::from([(0, room.into())]), authors: BTreeMap::new(), seats: BTreeMap::new() }
     }
 
     /// Returns the newest verified point of the log.
@@ -55,6 +87,31 @@ impl RoomState {
         *last = n.max(*last);
     }
 
+    /// Returns the verified point at `seq`, or the nearest one before it that is kept.
+    pub fn known_before(&self, seq: u64) -> Option<LogPoint> {
+        let found = self.known.range(..=seq).next_back();
+        found.map(|(seq, log)| LogPoint { seq: *seq, log: *log })
+    }
+
+    /// Takes note of a seat statement; the newest of each seat is kept.
+    pub fn note_seat(&mut self, seat: &Verified<Seat>) {
+        let statement = seat.statement();
+        let known = KnownSeat { issued: statement.issued, statement: seat.signed().clone() };
+        self.note_known(statement.seat, &known);
+    }
+
+    fn note_known(&mut self, agent: AgentId, seat: &KnownSeat) {
+        let newer = self.seats.get(&agent).is_none_or(|known| known.issued < seat.issued);
+        if newer {
+            self.seats.insert(agent, seat.clone());
+        }
+    }
+
+    /// Returns the newest statement of each seat that has written here, as they travelled.
+    pub fn seats(&self) -> impl Iterator<Item = &Signed<Seat>> {
+        self.seats.values().map(|known| &known.statement)
+    }
+
     /// Returns the first place where the two disagree about the log.
     pub fn fork(&self, other: &Self) -> Option<u64> {
         let differs = |(seq, log): (&u64, &Digest)| {
@@ -70,6 +127,9 @@ impl RoomState {
         }
         for (author, n) in &other.authors {
             self.note_author(*author, *n);
+        }
+        for (agent, seat) in &other.seats {
+            self.note_known(*agent, seat);
         }
         let recent = u64::try_from(limits::KNOWN_RECENT_MAX).unwrap_or(u64::MAX);
         let oldest = self.head().seq.saturating_sub(recent);

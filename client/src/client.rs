@@ -1,0 +1,215 @@
+//! One process's way to its hub: connects, knows the home room, and carries the operations that commands are made of.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use protocol::conn::client::LoggedIn;
+use protocol::frame::{Ack, Answer, Empty, OpenRoom, OpenedRoom, Request};
+use protocol::id::RoomId;
+use protocol::key::HubId;
+use protocol::limits::Limits;
+use protocol::room::room_id;
+use protocol::signed;
+use protocol::statement::{Genesis, RoomKind};
+
+use crate::error::Error;
+use crate::link::{Dialer, Link};
+use crate::local_hub::{LocalHub, LocalHubControl};
+use crate::report::{Agent, Status, StatusHub, Whoami};
+use crate::room::Room;
+use crate::seat::{BlobCache, KnownHubs, RoomMemory, Seat, SeatError, Spool};
+use crate::settings::{HubAddress, Settings};
+
+/// A connection to a hub with the seat, cache and spool that belong to it.
+///
+/// Needs a running tokio runtime; one on the current thread is enough. Operations are made one after another.
+pub struct Client {
+    pub(crate) seat: Arc<Seat>,
+    pub(crate) link: Link,
+    pub(crate) cache: BlobCache,
+    pub(crate) spool: Spool,
+    pub(crate) rooms: BTreeMap<RoomId, Room>,
+    settings: Settings,
+    logged_in: LoggedIn,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("hub", &self.logged_in.hub.hub).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Opens the seat and logs in at the hub that `settings` name; `local` starts the local hub where that is the one
+    /// and does not run.
+    ///
+    /// # Errors
+    /// [`Error::Seat`] and [`Error::Cache`] for files of ours; [`Error::Link`] when the hub cannot be reached or
+    /// trusted, or refuses.
+    pub async fn connect(settings: Settings, local: Option<Arc<dyn LocalHubControl>>) -> Result<Self, Error> {
+        let seat = Arc::new(Seat::open(&settings)?);
+        let cache = BlobCache::open(&settings.cache)?;
+        let spool = Spool::open(&settings.data)?;
+        let hub = LocalHub::new(&settings.data, &settings.version, local);
+        let link = Link::new(Dialer::new(&settings, seat.clone(), Some(hub))?);
+        let logged_in = link.logged_in().await?;
+        Ok(Self { seat, link, cache, spool, rooms: BTreeMap::new(), settings, logged_in })
+    }
+
+    /// Returns the seat.
+    pub fn seat(&self) -> &Seat {
+        &self.seat
+    }
+
+    /// Returns the hub's key.
+    pub fn hub(&self) -> HubId {
+        self.logged_in.hub.hub
+    }
+
+    /// Returns what the hub says that it allows, so that too large a bundle can be refused before it is built.
+    pub fn limits(&self) -> &Limits {
+        &self.logged_in.limits
+    }
+
+    /// Returns the spool, where a bundle is built before it is pushed.
+    pub fn spool(&self) -> &Spool {
+        &self.spool
+    }
+
+    /// Returns the cache of verified blobs.
+    pub fn cache(&self) -> &BlobCache {
+        &self.cache
+    }
+
+    /// Returns the user's home room at this hub, opening it when it is not yet, and verifies what is new in it.
+    ///
+    /// # Errors
+    /// [`Error::NoHome`] when it would have to be opened and the user key is not here; [`Error::Fork`] when the hub
+    /// shows another history than before; [`Error::Link`] and [`Error::Seat`] as ever.
+    pub async fn home(&mut self) -> Result<RoomId, Error> {
+        let opened = match self.seat.user_key() {
+            Some(key) => {
+                let genesis = signed::sign(key, Genesis::home(self.hub()));
+                let ours = room_id(&genesis);
+                let opened = self.open_room(OpenRoom { genesis: genesis.signed().clone() }).await?;
+                if opened.room != ours {
+                    return Err(Error::Contradiction { room: ours });
+                }
+                opened
+            }
+            None => self.find_home().await?,
+        };
+        let room = match self.rooms.remove(&opened.room) {
+            Some(room) => room,
+            None => {
+                let memory = RoomMemory::open(self.seat.data(), &self.seat.user(), opened.room)?;
+                Room::open(memory, opened.room, self.seat.user())?
+            }
+        };
+        let room = self.rooms.entry(opened.room).or_insert(room);
+        room.catch_up(&self.link, opened.end).await?;
+        Ok(opened.room)
+    }
+
+    /// Says who is where: this seat, its user, the hub, and who has written in the home room.
+    ///
+    /// # Errors
+    /// As [`Client::home`].
+    pub async fn status(&mut self) -> Result<Status, Error> {
+        let room = self.home().await?;
+        let me = self.me();
+        let home = &self.rooms[&room];
+        let ack = Ack { room, reader: READER.to_owned(), seq: 0 };
+        let cursor = match self.link.request(Request::Ack(ack)).await? {
+            Answer::Ack(acked) => acked.cursor,
+            _ => unreachable!("an answer is read by the kind of its request"),
+        };
+        let mut members = home.seats();
+        if !members.iter().any(|member| member.id == me.id) {
+            members.push(me.clone());
+        }
+        Ok(Status {
+            me,
+            user: self.seat.user(),
+            hub: StatusHub { origin: self.settings.hub.origin(), reachable: true, key: Some(self.hub()) },
+            session: None,
+            members,
+            pending: Vec::new(),
+            unread: home.head().seq.saturating_sub(cursor),
+        })
+    }
+
+    /// Says goodbye to the hub.
+    pub async fn close(self) {
+        self.link.close().await;
+    }
+
+    /// Returns this seat as others see it.
+    pub fn me(&self) -> Agent {
+        Agent { id: self.seat.agent(), name: self.seat.name().to_owned() }
+    }
+
+    async fn open_room(&self, request: OpenRoom) -> Result<OpenedRoom, Error> {
+        match self.link.request(Request::OpenRoom(request)).await? {
+            Answer::OpenRoom(opened) => Ok(opened),
+            _ => unreachable!("an answer is read by the kind of its request"),
+        }
+    }
+
+    /// Looks for the home among the rooms of this seat, by its own genesis and not by the hub's word.
+    async fn find_home(&self) -> Result<OpenedRoom, Error> {
+        let Answer::Rooms(list) = self.link.request(Request::Rooms(Empty {})).await? else {
+            unreachable!("an answer is read by the kind of its request")
+        };
+        let home = list.rooms.into_iter().find_map(|row| {
+            let genesis = row.genesis.verify().ok()?;
+            let said = genesis.statement();
+            let is_ours = genesis.by() == self.seat.user()
+                && said.kind == RoomKind::Home
+                && said.hub == self.hub()
+                && room_id(&genesis) == row.room;
+            is_ours.then_some(OpenedRoom { room: row.room, end: row.end })
+        });
+        home.ok_or(Error::NoHome)
+    }
+}
+
+/// Says who this is, without talking to any hub.
+///
+/// # Errors
+/// [`SeatError`] when a file of ours cannot be used.
+pub fn whoami(settings: &Settings) -> Result<Whoami, SeatError> {
+    let seat = Seat::open(settings)?;
+    Ok(Whoami {
+        me: Agent { id: seat.agent(), name: seat.name().to_owned() },
+        user: seat.user(),
+        seat: seat.dir().map_or_else(|| "default".to_owned(), path_text),
+        hub: settings.hub.origin(),
+    })
+}
+
+/// Returns the key under which the hub that `settings` name is known here, without talking to it.
+///
+/// # Errors
+/// [`SeatError`] when a file of ours cannot be used.
+pub fn known_hub_key(settings: &Settings) -> Result<Option<HubId>, SeatError> {
+    match &settings.hub {
+        HubAddress::Local => {
+            let record = LocalHub::new(&settings.data, &settings.version, None).record()?;
+            Ok(record.map(|record| record.hub_key))
+        }
+        HubAddress::Url { .. } => {
+            let known = KnownHubs::in_data(&settings.data).lookup(&settings.hub.origin())?;
+            Ok(known.map(|known| known.hub))
+        }
+    }
+}
+
+fn path_text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// The reader whose cursor `status` looks at.
+const READER: &str = "cli";

@@ -1,0 +1,131 @@
+//! Why an operation of the client fails: one enum, each variant with a stable code and what the user can do.
+
+use std::path::PathBuf;
+
+use protocol::id::{BlobId, BlobPrefix, RoomId};
+use protocol::refusal::RefusalCode;
+use protocol::room::RangeError;
+
+use crate::link::LinkError;
+use crate::link::transfer::TransferError;
+use crate::report::{Agent, PushedRef};
+use crate::seat::{CacheError, SeatError};
+
+/// Why an operation of the client fails.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The hub, or the way to it.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// A blob did not get through.
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
+    /// Keys, states or the spool.
+    #[error(transparent)]
+    Seat(#[from] SeatError),
+    /// The blob cache.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// The hub shows another history of a room than before, or than a member has seen.
+    #[error("the hub shows another history of room {room} than the one that was verified")]
+    Fork {
+        /// The room.
+        room: RoomId,
+        /// The file in which the verified history stands.
+        memory: PathBuf,
+        /// What differs.
+        #[source]
+        source: RangeError,
+    },
+    /// The hub opened another room than it was asked to, or counts an author's messages backward.
+    #[error("the hub contradicts what is known of room {room}")]
+    Contradiction {
+        /// The room.
+        room: RoomId,
+    },
+    /// More than one handoff begins with these digits, or references to one have unequal tips.
+    #[error("{prefix} could be any of {} handoffs", candidates.len())]
+    Ambiguous {
+        /// The digits.
+        prefix: BlobPrefix,
+        /// What they could mean.
+        candidates: Vec<Candidate>,
+    },
+    /// No handoff by a member begins with these digits.
+    #[error("no handoff in your rooms begins with {prefix}")]
+    NotFound {
+        /// The digits.
+        prefix: BlobPrefix,
+    },
+    /// The hub no longer has the bytes, nor has the cache.
+    #[error("the bytes of {id} have expired at the hub")]
+    Gone {
+        /// The handoff.
+        id: BlobId,
+    },
+    /// The home room is not open yet and the user key, which opens it, is not here.
+    #[error("your home room is not open at this hub and the user key is not here to open it")]
+    NoHome,
+}
+
+/// A handoff that an ambiguous id could mean.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The handoff.
+    pub id: BlobId,
+    /// Who posted it.
+    pub author: Agent,
+    /// One line about the change.
+    pub summary: String,
+    /// Its tips.
+    pub tips: Vec<PushedRef>,
+}
+
+impl Error {
+    /// Returns the stable code, as JSON and the table of exit codes spell it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Link(error) | Self::Transfer(TransferError::Link(error)) => error.code(),
+            Self::Transfer(TransferError::Cache(error)) | Self::Cache(error) => match error {
+                CacheError::File(_) => "io",
+                CacheError::Mismatch { .. } | CacheError::Length { .. } => "hash_mismatch",
+            },
+            Self::Transfer(TransferError::Read { .. }) | Self::Seat(_) => "io",
+            Self::Transfer(TransferError::Size { .. }) | Self::Fork { .. } | Self::Contradiction { .. } => {
+                "verification_failed"
+            }
+            Self::Transfer(TransferError::OutOfTurn { .. }) => "bad_frame",
+            Self::Ambiguous { .. } => "ambiguous",
+            Self::NotFound { .. } => "not_found",
+            Self::Gone { .. } => "gone",
+            Self::NoHome => "not_found",
+        }
+    }
+
+    /// Returns what the user can do about it, where this crate knows.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Link(error) | Self::Transfer(TransferError::Link(error)) => error.hint(),
+            Self::Transfer(TransferError::Cache(error)) | Self::Cache(error) => match error {
+                CacheError::File(error) => error.hint(),
+                CacheError::Mismatch { .. } | CacheError::Length { .. } => None,
+            },
+            Self::Seat(error) => error.hint(),
+            Self::Fork { memory, .. } => Some(format!(
+                "ask who runs the hub; if its data was put back or removed on purpose, remove {}",
+                memory.display()
+            )),
+            Self::Gone { .. } => Some("ask its author to push it again".to_owned()),
+            Self::NoHome => Some("run any command that needs the hub once where the user key is".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// Returns the refusal's code when it is the hub that refused.
+    pub fn refusal(&self) -> Option<RefusalCode> {
+        match self {
+            Self::Link(error) | Self::Transfer(TransferError::Link(error)) => error.refusal(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! One attempt to reach a hub: the socket, the upgrade to a WebSocket, and with what to log in.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::conn::client::{ClientConfig, ClientFault, KnownHub};
+use protocol::id::Nonce;
+use protocol::key::JoinKey;
+use protocol::limits::SUBPROTOCOL;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{self, Error as WsError};
+
+use super::LinkError;
+use crate::limits;
+use crate::local_hub::{LocalHub, LocalHubError};
+use crate::seat::{KnownHubs, Seat, SeatError};
+use crate::settings::{HubAddress, JoinSecret, Settings};
+
+/// Why one attempt to reach a hub failed.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The socket.
+    #[error("the socket gives an error")]
+    Socket(#[source] io::Error),
+    /// The upgrade to a WebSocket.
+    #[error("the upgrade to a WebSocket fails")]
+    Upgrade(#[source] Box<WsError>),
+    /// No answer in time.
+    #[error("no answer within {0:?}")]
+    TimedOut(Duration),
+    /// The connection ended.
+    #[error(transparent)]
+    Fault(#[from] ClientFault),
+    /// The local hub cannot be started.
+    #[error(transparent)]
+    LocalHub(#[from] LocalHubError),
+}
+
+/// A stream of bytes to a hub.
+pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// A WebSocket to a hub.
+pub(super) type Socket = WebSocketStream<Box<dyn Io>>;
+
+/// How long the client tries.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// To reach a hub for the first time.
+    pub(crate) first: Duration,
+    /// To reach it again, without having got anything from it.
+    pub(crate) again: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { first: limits::FIRST_DIAL_TIME_MAX, again: limits::RECONNECT_TIME_MAX }
+    }
+}
+
+/// Knows where the hub is and with what to log in there.
+#[derive(Debug)]
+pub(crate) struct Dialer {
+    seat: Arc<Seat>,
+    address: HubAddress,
+    origin: String,
+    known: KnownHubs,
+    join: Option<JoinSecret>,
+    local: Option<LocalHub>,
+    patience: Patience,
+}
+
+impl Dialer {
+    /// Takes what is needed of the settings; `local` is how the local hub is found and started.
+    ///
+    /// # Errors
+    /// [`LinkError::Insecure`] and [`LinkError::NoTls`] for addresses that are not dialled at all.
+    pub(crate) fn new(
+        settings: &Settings,
+        seat: Arc<Seat>,
+        local: Option<LocalHub>,
+    ) -> Result<Self, LinkError> {
+        let origin = settings.hub.origin();
+        if let HubAddress::Url { tls, .. } = settings.hub {
+            if tls {
+                return Err(LinkError::NoTls { origin });
+            }
+            if !settings.insecure && !settings.hub.is_loopback() {
+                return Err(LinkError::Insecure { origin });
+            }
+        }
+        Ok(Self {
+            known: KnownHubs::in_data(&settings.data),
+            seat,
+            address: settings.hub.clone(),
+            origin,
+            join: settings.join_secret.clone(),
+            local,
+            patience: Patience::default(),
+        })
+    }
+
+    /// Sets how long to try.
+    #[cfg(test)]
+    pub(crate) fn with_patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    pub(crate) fn patience(&self) -> Patience {
+        self.patience
+    }
+
+    /// Returns the origin as it is signed.
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Returns the file of known hubs, for hints.
+    pub(super) fn known_hubs_path(&self) -> PathBuf {
+        self.known.path().to_owned()
+    }
+
+    /// Opens a WebSocket and says with what to log in on it.
+    pub(super) async fn dial(&self) -> Result<(Socket, ClientConfig), Failure> {
+        let (stream, known, join) = self.stream().await?;
+        let socket = within(limits::DIAL_TIMEOUT, upgrade(stream, &self.host())).await?;
+        let mut nonce = [0; 32];
+        getrandom::fill(&mut nonce).map_err(|e| Failure::from(SeatError::Random(e)))?;
+        let config = ClientConfig {
+            key: self.seat.agent_key().clone(),
+            seat: Some(self.seat.statement(crate::seat::now())?.signed().clone()),
+            origin: self.origin.clone(),
+            known,
+            join,
+            nonce: Nonce::from_bytes(nonce),
+        };
+        Ok((socket, config))
+    }
+
+    /// Remembers a hub that has proved its key. The local hub's stands in the user's own folder already.
+    pub(super) fn remember(&self, hub: KnownHub) -> Result<bool, SeatError> {
+        match self.address {
+            HubAddress::Local => Ok(false),
+            HubAddress::Url { .. } => self.known.remember(&self.origin, hub),
+        }
+    }
+
+    async fn stream(&self) -> Result<(Box<dyn Io>, Option<KnownHub>, Option<JoinKey>), Failure> {
+        match &self.address {
+            HubAddress::Url { host, port, .. } => {
+                let bare = host.trim_start_matches('[').trim_end_matches(']');
+                let stream = within(limits::DIAL_TIMEOUT, tcp((bare, *port))).await?;
+                let join = self.join.as_ref().map(|secret| JoinKey::from_join_secret(secret.text()));
+                Ok((stream, self.known.lookup(&self.origin)?, join))
+            }
+            HubAddress::Local => {
+                let local = self.local.as_ref().ok_or(DialError::LocalHub(LocalHubError::NoStarter))?;
+                let (stream, found) = local.reach().await.map_err(DialError::LocalHub)?;
+                let secret = local.join_secret().map_err(SeatError::File)?;
+                let join = secret.map(|secret| JoinKey::from_join_secret(secret.text()));
+                let known = KnownHub { hub: found.hub_key, protocol: protocol::limits::PROTOCOL };
+                Ok((stream, Some(known), join))
+            }
+        }
+    }
+
+    /// Returns the host for the upgrade's request; hubs take it for no evidence.
+    fn host(&self) -> String {
+        match &self.address {
+            HubAddress::Local => "localhost".to_owned(),
+            HubAddress::Url { host, port, .. } => format!("{host}:{port}"),
+        }
+    }
+
+    /// Returns the address for people.
+    pub(super) fn address(&self) -> String {
+        match &self.local {
+            Some(local) if self.address == HubAddress::Local => {
+                format!("the local hub ({})", local.dir().display())
+            }
+            _ => self.origin.clone(),
+        }
+    }
+}
+
+/// A failed attempt: worth another one, or final.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Another attempt may succeed.
+    Passing(DialError),
+    /// None will.
+    Final(LinkError),
+    /// What answers is not a hub.
+    NotAHub(DialError),
+}
+
+impl From<DialError> for Failure {
+    fn from(error: DialError) -> Self {
+        match &error {
+            DialError::Upgrade(source) if is_not_a_hub(source) => Self::NotAHub(error),
+            _ => Self::Passing(error),
+        }
+    }
+}
+
+impl From<SeatError> for Failure {
+    fn from(error: SeatError) -> Self {
+        Self::Final(LinkError::Seat(Arc::new(error)))
+    }
+}
+
+fn is_not_a_hub(error: &WsError) -> bool {
+    use tungstenite::error::ProtocolError;
+    match error {
+        WsError::Protocol(ProtocolError::HandshakeIncomplete)
+        | WsError::Io(_)
+        | WsError::ConnectionClosed => false,
+        // A hub that has no connection to spare says so with a status of its own.
+        WsError::Http(response) => !response.status().is_server_error() && response.status() != 429,
+        _ => true,
+    }
+}
+
+async fn tcp(address: (&str, u16)) -> Result<Box<dyn Io>, DialError> {
+    let stream = TcpStream::connect(address).await.map_err(DialError::Socket)?;
+    stream.set_nodelay(true).map_err(DialError::Socket)?;
+    Ok(Box::new(stream))
+}
+
+async fn upgrade(stream: Box<dyn Io>, host: &str) -> Result<Socket, DialError> {
+    let failed = |e: WsError| match e {
+        WsError::Io(e) => DialError::Socket(e),
+        e => DialError::Upgrade(Box::new(e)),
+    };
+    let mut request = format!("ws://{host}/").into_client_request().map_err(failed)?;
+    request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static(SUBPROTOCOL));
+    let config = WebSocketConfig::default()
+        .read_buffer_size(limits::READ_BUFFER_BYTES)
+        .write_buffer_size(limits::WRITE_BUFFER_BYTES)
+        .max_write_buffer_size(limits::WRITE_BUFFER_BYTES_MAX)
+        .max_message_size(Some(limits::FRAME_BYTES_MAX))
+        .max_frame_size(Some(limits::FRAME_BYTES_MAX));
+    let upgraded = tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await;
+    Ok(upgraded.map_err(failed)?.0)
+}
+
+async fn within<T>(
+    limit: Duration,
+    attempt: impl Future<Output = Result<T, DialError>>,
+) -> Result<T, DialError> {
+    tokio::time::timeout(limit, attempt).await.unwrap_or(Err(DialError::TimedOut(limit)))
+}

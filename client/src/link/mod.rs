@@ -1,0 +1,275 @@
+//! The connection to a hub: one for each process, dialled when it is needed, resumed silently when it breaks.
+//!
+//! A [`Link`] is a handle; behind it one task owns the socket ([`drive`]). Dropping the handle ends the task.
+
+mod dial;
+mod drive;
+pub mod transfer;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use protocol::conn::client::{ClientFault, LoggedIn};
+use protocol::frame::{Answer, Go, Request};
+use protocol::key::HubId;
+use protocol::refusal::{Refusal, RefusalCode};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+pub use dial::DialError;
+pub(crate) use dial::{Dialer, Io, Patience};
+use drive::Command;
+
+use crate::seat::SeatError;
+
+/// Why a request has no answer, or a refusing one.
+///
+/// It is handed to every request that waits for the same connection, so it can be cloned.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LinkError {
+    /// Nobody could be reached there, for as long as the client tries.
+    #[error("no hub answers at {address}")]
+    Unreachable {
+        /// The address as dialled.
+        address: String,
+        /// What the last attempt said.
+        #[source]
+        source: Arc<DialError>,
+    },
+    /// What answers is no hub, or not one that can be talked to.
+    #[error("what answers at {address} is not a hub of this protocol")]
+    NotAHub {
+        /// The address as dialled.
+        address: String,
+        /// What it said.
+        #[source]
+        source: Arc<DialError>,
+    },
+    /// The hub shows another key than the one known for its origin. Nothing was signed.
+    #[error("the hub at {origin} has another key than before: {found} instead of {expected}")]
+    KeyChanged {
+        /// The origin as dialled.
+        origin: String,
+        /// The key known for it.
+        expected: HubId,
+        /// The key it showed.
+        found: HubId,
+        /// The file in which the known key stands.
+        known_hubs: PathBuf,
+    },
+    /// The hub speaks a lower protocol level than before, or than this version. Nothing was signed.
+    #[error("the hub at {origin} offers protocol {offered}, and {expected} was expected")]
+    ProtocolLevel {
+        /// The origin as dialled.
+        origin: String,
+        /// The level it offers.
+        offered: u32,
+        /// The level that was expected.
+        expected: u32,
+    },
+    /// The hub does not prove that it holds the key it shows.
+    #[error("the hub at {origin} does not prove its key")]
+    Unproven {
+        /// The origin as dialled.
+        origin: String,
+    },
+    /// A closed hub, and no join secret is known for it.
+    #[error("the hub at {origin} is closed and no join secret is known for it")]
+    NoJoinSecret {
+        /// The origin as dialled.
+        origin: String,
+    },
+    /// `ws://` beyond loopback, which is not allowed.
+    #[error("{origin} would send everything in the clear")]
+    Insecure {
+        /// The origin as asked for.
+        origin: String,
+    },
+    /// `wss://`, for which this version has no TLS.
+    #[error("{origin} needs TLS, which this version does not speak")]
+    NoTls {
+        /// The origin as asked for.
+        origin: String,
+    },
+    /// The hub refused the request, or the whole connection.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The seat's own files.
+    #[error(transparent)]
+    Seat(Arc<SeatError>),
+}
+
+impl LinkError {
+    /// Returns the stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "hub_unreachable",
+            Self::NotAHub { .. } | Self::ProtocolLevel { .. } | Self::Unproven { .. } => "wrong_hub",
+            Self::KeyChanged { .. } => "hub_key_changed",
+            Self::NoJoinSecret { .. } => "login_refused",
+            Self::Insecure { .. } => "policy_refused",
+            Self::NoTls { .. } => "usage",
+            Self::Refused(refusal) => refusal.code.as_str(),
+            Self::Seat(_) => "io",
+        }
+    }
+
+    /// Returns what the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unreachable { .. } => {
+                Some("start it or set parler.hub; `git parler push -o <file>` needs no hub".to_owned())
+            }
+            Self::NotAHub { .. } => Some("look at `git config parler.hub`".to_owned()),
+            Self::KeyChanged { origin, known_hubs, .. } => Some(format!(
+                "ask who runs the hub; if the change is meant, remove the line of {origin} from {}",
+                known_hubs.display()
+            )),
+            Self::ProtocolLevel { .. } => Some("ask who runs the hub to update it".to_owned()),
+            Self::Unproven { .. } => None,
+            Self::NoJoinSecret { .. } => {
+                Some("put the secret in a file and name it in parler.joinSecretFile".to_owned())
+            }
+            Self::Insecure { .. } => Some("use wss://, or set parler.insecure=true".to_owned()),
+            Self::NoTls { .. } => Some("use a ws:// address".to_owned()),
+            Self::Refused(refusal) => refusal.hint.clone(),
+            Self::Seat(error) => error.hint(),
+        }
+    }
+
+    /// Returns the refusal's code when the hub refused.
+    pub fn refusal(&self) -> Option<RefusalCode> {
+        match self {
+            Self::Refused(refusal) => Some(refusal.code),
+            _ => None,
+        }
+    }
+}
+
+/// What happens to a transfer. When the channel ends without [`TransferEvent::Ended`], the connection was cut.
+#[derive(Debug)]
+pub(crate) enum TransferEvent {
+    /// It begins at this offset.
+    Go(Go),
+    /// The next bytes of a download.
+    Chunk(Vec<u8>),
+    /// It is over.
+    Ended(Result<Answer, LinkError>),
+}
+
+/// Both ends of a transfer that was asked for.
+#[derive(Debug)]
+pub(crate) struct Transfer {
+    pub(crate) events: mpsc::Receiver<TransferEvent>,
+    pub(crate) chunks: mpsc::Sender<Vec<u8>>,
+}
+
+/// The way to one hub.
+pub struct Link {
+    commands: mpsc::Sender<Command>,
+    task: JoinHandle<()>,
+    patience: Patience,
+    address: String,
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Link")
+    }
+}
+
+impl Link {
+    /// Makes a link; it dials with the first request. Needs a running tokio runtime.
+    pub(crate) fn new(dialer: Dialer) -> Self {
+        let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
+        let (patience, address) = (dialer.patience(), dialer.address());
+        let task = tokio::spawn(drive::run(dialer, receiver));
+        Self { commands, task, patience, address }
+    }
+
+    /// Connects and logs in unless that is done, and returns what the hub said of itself.
+    ///
+    /// # Errors
+    /// [`LinkError`] when the hub cannot be reached or trusted, or refuses the login.
+    pub async fn logged_in(&self) -> Result<LoggedIn, LinkError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::LoggedIn(reply)).await;
+        answer.await.expect("the driver answers every command")
+    }
+
+    /// Makes a request and waits for its answer. When the connection breaks meanwhile, it is made again: every
+    /// request of the protocol may be repeated.
+    ///
+    /// # Errors
+    /// [`LinkError::Refused`] with the hub's refusal, others when there is no connection.
+    pub async fn request(&self, request: Request) -> Result<Answer, LinkError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::request(request, reply)).await;
+        answer.await.expect("the driver answers every command")
+    }
+
+    /// Begins a transfer.
+    pub(crate) async fn transfer(&self, request: Request) -> Transfer {
+        let (events, to_transfer) = mpsc::channel(CHUNKS_WAITING_MAX);
+        let (from_transfer, chunks) = mpsc::channel(CHUNKS_WAITING_MAX);
+        self.send(Command::Transfer { request, events, chunks }).await;
+        Transfer { events: to_transfer, chunks: from_transfer }
+    }
+
+    /// Says goodbye to the hub and waits until the socket is closed.
+    pub async fn close(self) {
+        drop(self.commands);
+        // A panic of the driver has been printed; there is nothing to close then.
+        self.task.await.ok();
+    }
+
+    /// Returns where the hub is, for people.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(crate) fn patience(&self) -> Patience {
+        self.patience
+    }
+
+    async fn send(&self, command: Command) {
+        // The driver ends only after every sender is gone, or by a panic that `expect` above then reports.
+        self.commands.send(command).await.ok();
+    }
+}
+
+/// Turns the end of a connection into an error for who waits; `None` when dialling again may help.
+fn fault_error(fault: ClientFault, origin: &str, address: &str, known_hubs: PathBuf) -> Option<LinkError> {
+    let origin = origin.to_owned();
+    match fault {
+        ClientFault::HubKeyChanged { expected, found } => {
+            Some(LinkError::KeyChanged { origin, expected, found, known_hubs })
+        }
+        ClientFault::ProtocolLevel { offered, expected } => {
+            Some(LinkError::ProtocolLevel { origin, offered, expected })
+        }
+        ClientFault::WrongHub => Some(LinkError::Unproven { origin }),
+        ClientFault::NoPass => Some(LinkError::NoJoinSecret { origin }),
+        ClientFault::BadFrame => Some(LinkError::NotAHub {
+            address: address.to_owned(),
+            source: Arc::new(DialError::Fault(ClientFault::BadFrame)),
+        }),
+        ClientFault::Refused(refusal) => match refusal.code {
+            RefusalCode::Closing
+            | RefusalCode::TooMany
+            | RefusalCode::RateLimited
+            | RefusalCode::Internal => None,
+            _ => Some(LinkError::Refused(refusal)),
+        },
+        ClientFault::Silent | ClientFault::Disconnected => None,
+    }
+}
+
+/// Commands that may wait for the driver.
+const COMMANDS_MAX: usize = 32;
+/// Chunks that may wait between a file and the socket.
+const CHUNKS_WAITING_MAX: usize = 4;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,217 @@
+//! The link against the protocol's own hub end, over real sockets and lines that break.
+
+mod line;
+mod peer;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use protocol::frame::{Answer, Empty, PutBlob, Request};
+use protocol::id::{BlobId, RoomId};
+use protocol::key::HubKey;
+use protocol::refusal::RefusalCode;
+
+use self::line::Line;
+use self::peer::Peer;
+use super::transfer::{TransferError, download, upload};
+use super::{Dialer, Link, LinkError, Patience};
+use crate::seat::{BlobCache, CacheError, Seat};
+use crate::settings::{HubAddress, JoinSecret, Settings};
+
+const ROOM: RoomId = RoomId::from_bytes([5; 32]);
+
+fn settings(data: &Path, address: &str) -> Settings {
+    Settings {
+        data: data.join("data"),
+        cache: data.join("cache"),
+        hub: address.parse::<HubAddress>().unwrap(),
+        name: "ana/app".to_owned(),
+        seat_dir: None,
+        join_secret: None,
+        insecure: false,
+        version: "0.1.0".to_owned(),
+    }
+}
+
+fn link_with(settings: &Settings) -> Link {
+    let seat = Arc::new(Seat::open(settings).unwrap());
+    let patience = Patience { first: Duration::from_millis(50), again: Duration::from_secs(20) };
+    Link::new(Dialer::new(settings, seat, None).unwrap().with_patience(patience))
+}
+
+fn bytes(length: usize) -> Vec<u8> {
+    let mut state = 9u64;
+    let next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        u8::try_from(state >> 56).unwrap()
+    };
+    std::iter::repeat_with(next).take(length).collect()
+}
+
+#[tokio::test]
+async fn a_request_is_answered_and_the_hub_remembered() {
+    let dir = tempfile::tempdir().unwrap();
+    let peer = Peer::start(1).await;
+    let settings = settings(dir.path(), &peer.origin());
+    let link = link_with(&settings);
+    assert_eq!(link.request(Request::Ping(Empty {})).await.unwrap(), Answer::Ping(Empty {}));
+    assert_eq!(link.logged_in().await.unwrap().hub.hub, peer.key());
+    link.close().await;
+    let known = std::fs::read_to_string(settings.data.join("known_hubs")).unwrap();
+    assert_eq!(known, format!("{} {} 1\n", peer.origin(), peer.key()));
+}
+
+#[tokio::test]
+async fn a_changed_key_stops_the_client_before_it_signs() {
+    let dir = tempfile::tempdir().unwrap();
+    let peer = Peer::start(1).await;
+    let settings = settings(dir.path(), &peer.origin());
+    let known = format!("{} {} 1\n", peer.origin(), HubKey::from_seed(&[9; 32]).public());
+    crate::files::private_dir(&settings.data).unwrap();
+    crate::files::replace(&settings.data.join("known_hubs"), known.as_bytes()).unwrap();
+    let error = link_with(&settings).logged_in().await.unwrap_err();
+    assert_eq!(error.code(), "hub_key_changed");
+    assert!(error.hint().unwrap().contains("known_hubs"));
+    assert_eq!(peer.hellos(), 0);
+}
+
+#[tokio::test]
+async fn a_closed_hub_lets_in_only_who_knows_the_secret() {
+    let dir = tempfile::tempdir().unwrap();
+    let peer = Peer::start_closed(1, "gpj1-abcdefghijklmnopqrstuvwxyz").await;
+    let mut settings = settings(dir.path(), &peer.origin());
+    let nothing = link_with(&settings).logged_in().await.unwrap_err();
+    assert!(matches!(nothing, LinkError::NoJoinSecret { .. }));
+    settings.join_secret = Some(JoinSecret::new("gpj1-zzzzzzzzzzzzzzzzzzzzzzzzzz"));
+    let wrong = link_with(&settings).logged_in().await.unwrap_err();
+    assert_eq!(wrong.refusal(), Some(RefusalCode::LoginRefused));
+    settings.join_secret = Some(JoinSecret::new("gpj1-abcdefghijklmnopqrstuvwxyz\n"));
+    assert!(link_with(&settings).logged_in().await.is_ok());
+}
+
+#[tokio::test]
+async fn nobody_there_is_said_soon_and_something_else_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("ws://{}", free.local_addr().unwrap());
+    drop(free);
+    let error = link_with(&settings(dir.path(), &origin)).request(Request::Ping(Empty {})).await.unwrap_err();
+    assert_eq!((error.code(), error.to_string()), ("hub_unreachable", format!("no hub answers at {origin}")));
+    let web = line::web_server().await;
+    let error = link_with(&settings(dir.path(), &web)).logged_in().await.unwrap_err();
+    assert_eq!(error.code(), "wrong_hub");
+}
+
+#[tokio::test]
+async fn addresses_in_the_clear_or_with_tls_are_not_dialled() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = |address: &str, insecure: bool| {
+        let settings = Settings { insecure, ..settings(dir.path(), address) };
+        let seat = Arc::new(Seat::open(&settings).unwrap());
+        Dialer::new(&settings, seat, None).map(drop)
+    };
+    assert_eq!(open("ws://192.0.2.1:7419", false).unwrap_err().code(), "policy_refused");
+    assert!(open("ws://192.0.2.1:7419", true).is_ok());
+    assert_eq!(open("wss://hub.example", true).unwrap_err().code(), "usage");
+}
+
+#[tokio::test]
+async fn a_hub_that_restarts_is_found_again_without_a_word() {
+    let dir = tempfile::tempdir().unwrap();
+    let peer = Peer::start(1).await;
+    let line = Line::to(peer.address(), 1, u64::MAX).await;
+    peer.also_known_as(&line.origin());
+    let link = link_with(&settings(dir.path(), &line.origin()));
+    for _ in 0..5 {
+        assert!(link.request(Request::Ping(Empty {})).await.is_ok());
+        line.cut_all();
+    }
+    assert_eq!(peer.hellos(), 5);
+}
+
+#[tokio::test]
+async fn a_blob_goes_up_and_down_over_a_line_that_breaks_hundreds_of_times() {
+    let dir = tempfile::tempdir().unwrap();
+    let peer = Peer::start(1).await;
+    let content = bytes(20 << 20);
+    let (id, size) = (BlobId::of(&content), content.len() as u64);
+    let file = dir.path().join("bundle");
+    std::fs::write(&file, &content).unwrap();
+
+    let line = Line::to(peer.address(), 42, 200_000).await;
+    peer.also_known_as(&line.origin());
+    let link = link_with(&settings(dir.path(), &line.origin()));
+    let seen = Arc::new(AtomicU64::new(0));
+    let watch = seen.clone();
+    let progress = Arc::new(move |done: u64, _| watch.store(done, Ordering::SeqCst));
+    let put = PutBlob { room: ROOM, id, size };
+    assert!(!upload(&link, put.clone(), &file, Some(progress)).await.unwrap().present);
+    assert_eq!(peer.blob(&id), content);
+    assert_eq!(seen.load(Ordering::SeqCst), size);
+    assert!(line.cuts() > 100, "only {} cuts", line.cuts());
+    assert_eq!(peer.bytes_received(), size, "what had arrived was sent again");
+    assert!(upload(&link, put, &file, None).await.unwrap().present);
+
+    let (cuts, brought) = (line.cuts(), line.brought());
+    let cache = BlobCache::open(&dir.path().join("cache")).unwrap();
+    let blob = download(&link, &cache, (ROOM, id, size), None).await.unwrap();
+    assert_eq!((blob.id(), blob.size()), (id, size));
+    let (cuts, brought) = (line.cuts() - cuts, line.brought() - brought);
+    assert!(cuts > 100, "only {cuts} cuts");
+    // A break costs the chunk that was on the line, and a new login.
+    assert!(brought < size + (cuts + 1) * (16 + 4) * 1024, "{brought} bytes for {size}, {cuts} cuts");
+    let again = download(&link, &cache, (ROOM, id, size), None).await.unwrap();
+    assert_eq!(again.id(), id);
+}
+
+#[tokio::test]
+async fn other_bytes_than_asked_for_never_become_a_blob() {
+    let dir = tempfile::tempdir().unwrap();
+    let peer = Peer::start(1).await;
+    let content = bytes(100_000);
+    let id = BlobId::of(&content);
+    peer.plant(id, bytes(100_001)[1..].to_vec());
+    let link = link_with(&settings(dir.path(), &peer.origin()));
+    let cache = BlobCache::open(&dir.path().join("cache")).unwrap();
+    let wrong = download(&link, &cache, (ROOM, id, 100_000), None).await.unwrap_err();
+    assert!(matches!(wrong, TransferError::Cache(CacheError::Mismatch { .. })), "{wrong}");
+    let size = download(&link, &cache, (ROOM, id, 99_999), None).await.unwrap_err();
+    assert!(matches!(size, TransferError::Size { signed: 99_999, found: 100_000, .. }), "{size}");
+    let absent = download(&link, &cache, (ROOM, BlobId::of(b"absent"), 1), None).await.unwrap_err();
+    assert!(matches!(absent, TransferError::Link(error) if error.refusal() == Some(RefusalCode::NotFound)));
+    assert!(!cache.contains(&id));
+}
+
+#[tokio::test]
+async fn bytes_damaged_on_this_disk_are_fetched_once_more_from_the_beginning() {
+    let dir = tempfile::tempdir().unwrap();
+    let peer = Peer::start(1).await;
+    let content = bytes(300_000);
+    let (id, size) = (BlobId::of(&content), content.len() as u64);
+    peer.plant(id, content);
+    let cache = BlobCache::open(&dir.path().join("cache")).unwrap();
+    let mut partial = cache.receive(&id, size).unwrap();
+    partial.write(&[0; 1000]).unwrap();
+    drop(partial);
+    let link = link_with(&settings(dir.path(), &peer.origin()));
+    assert_eq!(download(&link, &cache, (ROOM, id, size), None).await.unwrap().id(), id);
+}
+
+#[tokio::test]
+async fn a_file_shorter_than_said_or_of_other_bytes_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let peer = Peer::start(1).await;
+    let file = dir.path().join("bundle");
+    std::fs::write(&file, bytes(1000)).unwrap();
+    let link = link_with(&settings(dir.path(), &peer.origin()));
+    let id = BlobId::of(b"another");
+    let short = upload(&link, PutBlob { room: ROOM, id, size: 2000 }, &file, None).await.unwrap_err();
+    assert!(matches!(short, TransferError::Read { .. }), "{short}");
+    let other = upload(&link, PutBlob { room: ROOM, id, size: 1000 }, &file, None).await.unwrap_err();
+    assert!(
+        matches!(other, TransferError::Link(error) if error.refusal() == Some(RefusalCode::HashMismatch))
+    );
+    assert!(link.request(Request::Ping(Empty {})).await.is_ok(), "the connection goes on");
+}
