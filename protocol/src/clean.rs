@@ -40,6 +40,8 @@ pub fn is_hidden(character: char) -> bool {
         | '\u{2060}'..='\u{206f}'
         // Variation selectors, byte order mark, interlinear annotation.
         | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}'
+        // Hieroglyphic joiners, and the pattern of no dots, which looks like a space and is none.
+        | '\u{13430}'..='\u{1343f}' | '\u{2800}'
         // Musical formatting, shorthand formatting, tags and further selectors.
         | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }

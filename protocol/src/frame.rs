@@ -95,6 +95,10 @@ macro_rules! requests {
                     _ => None,
                 }
             }
+
+            fn is_name(name: &str) -> bool {
+                matches!(name, $($name)|*)
+            }
         }
 
         impl Answer {
@@ -433,9 +437,13 @@ impl ClientFrame {
             return shape(hello).map(Box::new).map(Self::Hello);
         }
         let id: RequestId = shape(frame.remove("id").unwrap_or_default())?;
-        let mut rest = frame.into_iter();
-        let (Some((name, fields)), None) = (rest.next(), rest.next()) else {
-            return Ok(Self::Unreadable(id, UnreadableRequest::BadRequest));
+        let is_empty = frame.is_empty();
+        // What stands beside a request that this version knows is a newer version's and ignored.
+        let mut requests = frame.into_iter().filter(|(name, _)| Request::is_name(name));
+        let (name, fields) = match (requests.next(), requests.next()) {
+            (Some(request), None) => request,
+            (None, _) if !is_empty => return Ok(Self::Unreadable(id, UnreadableRequest::Unsupported)),
+            _ => return Ok(Self::Unreadable(id, UnreadableRequest::BadRequest)),
         };
         Ok(match Request::from_value(&name, fields) {
             None => Self::Unreadable(id, UnreadableRequest::Unsupported),
@@ -494,7 +502,7 @@ impl HubFrame {
         }
         let re: Option<RequestId> = frame.remove("re").map(shape).transpose()?;
         if let Some(refusal) = frame.remove("err") {
-            return shape(refusal).map(|refusal| Self::Err(re, refusal));
+            return shape(refusal).map(|refusal: Refusal| Self::Err(re, refusal.cleaned()));
         }
         if let Some(re) = re {
             if let Some(go) = frame.remove("go") {

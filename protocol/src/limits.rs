@@ -120,8 +120,14 @@ pub const READER_NAME_MAX: usize = 16;
 pub const SEAT_MILLIS_MAX: i64 = 90 * 24 * 3600 * 1000;
 /// The longest name of a seat, in bytes.
 pub const NAME_BYTES_MAX: usize = 100;
+/// How much of a sentence in a refusal a client takes, in characters.
+pub const SENTENCE_CHARACTERS_MAX: usize = 1000;
 /// The longest origin, in bytes.
 pub const ORIGIN_BYTES_MAX: usize = 300;
+/// How many tips one handoff has at most.
+pub const BUNDLE_TIPS_MAX: usize = 64;
+/// How many prerequisites one handoff has at most.
+pub const BUNDLE_PREREQUISITES_MAX: usize = 256;
 /// The most that `log`, `stat` and `surface` of a bundle part take together, in bytes.
 pub const STATED_BYTES_MAX: usize = 16 * 1024;
 /// The shortest join secret, in characters.

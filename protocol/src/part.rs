@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::id::{BlobId, Digest};
 use crate::json::{self, JsonError};
+use crate::limits::{BUNDLE_PREREQUISITES_MAX, BUNDLE_TIPS_MAX, STATED_BYTES_MAX};
 
 /// The body of a message in epoch 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -135,6 +136,68 @@ impl BundlePart {
     pub const VCS: &'static str = "git";
     /// The only value of `mediaType`.
     pub const MEDIA_TYPE: &'static str = "application/x-git-bundle";
+
+    /// Checks what the fields must be whoever wrote them; reading a body does so too.
+    ///
+    /// # Errors
+    ///
+    /// [`PartError`], the first thing that cannot be.
+    pub fn check(&self) -> Result<(), PartError> {
+        if self.vcs != Self::VCS || self.media_type != Self::MEDIA_TYPE {
+            return Err(PartError::NoGitBundle);
+        }
+        let digits = match self.object_format.as_str() {
+            "sha1" => 40,
+            "sha256" => 64,
+            _ => return Err(PartError::ObjectFormat),
+        };
+        if !(1..=BUNDLE_TIPS_MAX).contains(&self.tips.len()) {
+            return Err(PartError::Tips);
+        }
+        if self.prerequisites.len() > BUNDLE_PREREQUISITES_MAX {
+            return Err(PartError::Prerequisites);
+        }
+        if self.tip != self.tips[0].commit || self.base.as_ref() != self.prerequisites.first() {
+            return Err(PartError::NotRepeated);
+        }
+        let log = self.log.iter().flatten().map(|commit| &commit.id);
+        let mut ids = self.tips.iter().map(|tip| &tip.commit).chain(&self.prerequisites).chain(log);
+        if ids
+            .any(|id| id.len() != digits || !id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
+        {
+            return Err(PartError::ObjectId);
+        }
+        if json::write(&(&self.log, &self.stat, &self.surface)).len() > STATED_BYTES_MAX {
+            return Err(PartError::StatedTooLong);
+        }
+        Ok(())
+    }
+}
+
+/// Says why a bundle part cannot be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PartError {
+    /// `vcs` or `mediaType` is another than the only one.
+    #[error("a handoff that is no git bundle")]
+    NoGitBundle,
+    /// Neither `sha1` nor `sha256`.
+    #[error("an unknown object format")]
+    ObjectFormat,
+    /// No tip, or more than 64.
+    #[error("a handoff has 1 to {BUNDLE_TIPS_MAX} tips")]
+    Tips,
+    /// More than 256 prerequisites.
+    #[error("a handoff has at most {BUNDLE_PREREQUISITES_MAX} prerequisites")]
+    Prerequisites,
+    /// `tip` or `base` is not the first of its list.
+    #[error("tip and base repeat the first tip and prerequisite")]
+    NotRepeated,
+    /// An object id that is not lower-case hex of the format's length.
+    #[error("a commit that is no object id")]
+    ObjectId,
+    /// `log`, `stat` and `surface` take more than 16 KiB together.
+    #[error("what the author states of a handoff is at most {STATED_BYTES_MAX} bytes")]
+    StatedTooLong,
 }
 
 impl Part {
@@ -189,7 +252,8 @@ impl<'de> Deserialize<'de> for Part {
                 Ok(Self::Text(part.text))
             }
             Some(BundlePart::KIND) => {
-                let part = json::shape(value).map_err(de::Error::custom)?;
+                let part: BundlePart = json::shape(value).map_err(de::Error::custom)?;
+                part.check().map_err(de::Error::custom)?;
                 Ok(Self::Bundle(Box::new(part)))
             }
             Some(_) => Ok(Self::Unknown(value)),
@@ -212,15 +276,54 @@ mod tests {
         assert_eq!(body.to_text(), text);
     }
 
+    /// The text of a bundle part of one tip and no prerequisite.
+    fn text() -> String {
+        let (blob, tip) = (BlobId::of(b""), "a1".repeat(20));
+        format!(
+            r#"{{"parts":[{{"kind":"com.parler.bundle","blob":"{blob}","vcs":"git","tip":"{tip}","base":null,"summary":"feat: add X","size":12345,"mediaType":"application/x-git-bundle","tips":[{{"branch":"feature","commit":"{tip}"}}],"prerequisites":[],"commits":5,"objectFormat":"sha1","repo":"app","supersedes":null}}]}}"#
+        )
+    }
+
     #[test]
     fn a_bundle_part_has_the_field_names_of_the_specification() {
-        let text = format!(
-            r#"{{"parts":[{{"kind":"com.parler.bundle","blob":"{}","vcs":"git","tip":"aa","base":null,"summary":"feat: add X","size":12345,"mediaType":"application/x-git-bundle","tips":[{{"branch":"feature","commit":"aa"}}],"prerequisites":[],"commits":5,"objectFormat":"sha1","repo":"app","supersedes":null}}]}}"#,
-            BlobId::of(b"")
-        );
-        let body = Body::parse(&text).expect("as specified");
+        let body = Body::parse(&text()).expect("as specified");
         assert_eq!(body.bundle().map(|bundle| bundle.commits), Some(5));
         assert_eq!(body.parts[0].label(), "[bundle: feat: add X]");
-        assert_eq!(body.to_text(), text);
+        assert_eq!(body.to_text(), text());
+    }
+
+    #[test]
+    fn a_bundle_part_that_cannot_be_is_no_body() {
+        let right = Body::parse(&text()).expect("as specified").bundle().cloned().expect("a bundle");
+        let id = |digit: &str| digit.repeat(40);
+        let tip = |commit: String| PartTip { branch: "b".into(), commit };
+        let subject = |id: String| PartCommit { id, subject: "s".into() };
+        let wrong: Vec<(PartError, BundlePart)> = vec![
+            (PartError::NoGitBundle, BundlePart { vcs: "hg".into(), ..right.clone() }),
+            (PartError::NoGitBundle, BundlePart { media_type: "text/plain".into(), ..right.clone() }),
+            (PartError::ObjectFormat, BundlePart { object_format: "md5".into(), ..right.clone() }),
+            (PartError::Tips, BundlePart { tips: Vec::new(), ..right.clone() }),
+            (PartError::Tips, BundlePart { tips: vec![right.tips[0].clone(); 65], ..right.clone() }),
+            (PartError::NotRepeated, BundlePart { tip: id("b"), ..right.clone() }),
+            (PartError::NotRepeated, BundlePart { base: Some(id("b")), ..right.clone() }),
+            (PartError::NotRepeated, BundlePart { prerequisites: vec![id("b")], ..right.clone() }),
+            (
+                PartError::ObjectId,
+                BundlePart { tip: "é".into(), tips: vec![tip("é".into())], ..right.clone() },
+            ),
+            (PartError::ObjectId, BundlePart { tip: id("A"), tips: vec![tip(id("A"))], ..right.clone() }),
+            (PartError::ObjectId, BundlePart { object_format: "sha256".into(), ..right.clone() }),
+            (PartError::ObjectId, BundlePart { log: Some(vec![subject("7".into())]), ..right.clone() }),
+            (
+                PartError::Prerequisites,
+                BundlePart { base: Some(id("b")), prerequisites: vec![id("b"); 257], ..right.clone() },
+            ),
+            (PartError::StatedTooLong, BundlePart { surface: Some(vec!["hooks".into(); 2100]), ..right }),
+        ];
+        for (error, part) in wrong {
+            assert_eq!(part.check(), Err(error));
+            let body = Body { parts: vec![Part::Bundle(Box::new(part))], reply_to: None, hops: None };
+            assert!(Body::parse(&body.to_text()).is_err(), "{error}");
+        }
     }
 }

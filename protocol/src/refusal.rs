@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clean;
+use crate::limits::SENTENCE_CHARACTERS_MAX;
+
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
         /// The code of a refusal. Codes are stable; sentences are not.
@@ -114,6 +117,12 @@ impl Refusal {
         }
     }
 
+    /// Returns the refusal with sentences that can be shown: one line each, of lawful length, nothing hidden in them.
+    pub(crate) fn cleaned(self) -> Self {
+        let clean = |text: &str| clean::line(text).chars().take(SENTENCE_CHARACTERS_MAX).collect::<String>();
+        Self { message: clean(&self.message), hint: self.hint.as_deref().map(clean), ..self }
+    }
+
     /// The one answer for what is not there and what is not yours.
     pub fn not_found() -> Self {
         Self::new(RefusalCode::NotFound, "no such room or blob in your rooms")
@@ -123,5 +132,25 @@ impl Refusal {
 impl fmt::Display for RefusalCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::HubFrame;
+
+    #[test]
+    fn what_a_hub_says_reaches_nobody_uncleaned() {
+        let long = "m".repeat(SENTENCE_CHARACTERS_MAX + 1);
+        let refusal = Refusal {
+            hint: Some(long),
+            ..Refusal::new(RefusalCode::Gone, "gone\u{1b}]0;title\u{7}\nfor good")
+        };
+        let Ok(HubFrame::Err(Some(7), read)) = HubFrame::parse(&HubFrame::answer(7, &Err(refusal))) else {
+            panic!("a refusal")
+        };
+        assert_eq!(read.message, "gone\u{fffd}]0;title\u{fffd} for good");
+        assert_eq!(read.hint.map(|hint| hint.len()), Some(SENTENCE_CHARACTERS_MAX));
     }
 }
