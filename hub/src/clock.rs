@@ -5,14 +5,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use protocol::statement::UnixMillis;
 
 /// The hub's wall clock.
-pub trait Clock: Send + Sync + 'static {
+pub(crate) trait Clock: Send + Sync + 'static {
     /// Returns the time.
     fn now(&self) -> UnixMillis;
 }
 
 /// The clock of the machine.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct SystemClock;
+pub(crate) struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> UnixMillis {

@@ -41,7 +41,10 @@ pub(crate) enum BlobError {
     DiskFull,
     /// The hub's cap on bytes for blobs is reached; the staged bytes are gone.
     #[error("the hub keeps no more bytes for blobs")]
-    OverQuota,
+    OverQuota {
+        /// The cap.
+        bytes_max: u64,
+    },
     /// The agent has as many uploads running as it may.
     #[error("too many uploads are running")]
     TooMany,
@@ -218,7 +221,7 @@ impl Blobs {
         let charged = self.shared.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
             used.checked_add(bytes).filter(|used| *used <= cap)
         });
-        charged.map(|_| ()).map_err(|_| BlobError::OverQuota)
+        charged.map(|_| ()).map_err(|_| BlobError::OverQuota { bytes_max: cap })
     }
 
     fn refund(&self, bytes: u64) {

@@ -130,7 +130,7 @@ impl Upload {
             .and_then(|()| (self.blobs.shared.calls.write)(&mut staged.file, bytes).map_err(of_write));
         if let Err(error) = written {
             // The file's length is what counts from here on, not what was charged for the last piece.
-            self.discard(&mut state, if matches!(error, BlobError::OverQuota) { 0 } else { length });
+            self.discard(&mut state, if matches!(error, BlobError::OverQuota { .. }) { 0 } else { length });
             return Err(error);
         }
         staged.hash.update(bytes);
@@ -174,8 +174,9 @@ impl Upload {
             staged = Staged { offset: 0, hash: Sha256::new(), ..staged };
         }
         let missing = self.size - staged.offset;
-        if self.blobs.used_bytes().saturating_add(missing) > self.blobs.shared.caps.disk_bytes_max {
-            return Err(self.without_empty_file(&staged, BlobError::OverQuota));
+        let bytes_max = self.blobs.shared.caps.disk_bytes_max;
+        if self.blobs.used_bytes().saturating_add(missing) > bytes_max {
+            return Err(self.without_empty_file(&staged, BlobError::OverQuota { bytes_max }));
         }
         let disk = rustix::fs::fstatvfs(&self.blobs.shared.files_folder).map_err(io::Error::from)?;
         if disk.f_bavail.saturating_mul(disk.f_frsize) < missing {

@@ -101,6 +101,12 @@ pub(crate) enum StoreError {
         /// Where the kept log begins.
         base: LogPoint,
     },
+    /// The room takes no more messages for a while.
+    #[error("the room takes no more messages for {retry_after_ms} ms")]
+    RoomBusy {
+        /// When it will again.
+        retry_after_ms: u64,
+    },
     /// A count has reached its limit.
     #[error("there are as many {what} as there may be")]
     TooMany {
@@ -120,12 +126,8 @@ pub(crate) enum StoreError {
 
 /// What the hub knows and keeps.
 pub(crate) trait Store: Send + Sync + 'static {
-    /// Notes a login with the newest word of a user on the agent, and returns whether the agent is in a room here.
-    fn login(
-        &self,
-        agent: AgentId,
-        seat: Option<Verified<Seat>>,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    /// Keeps the newest word of a user on one of its seats.
+    fn note_seat(&self, seat: Verified<Seat>) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Opens a room of the agent's own user. One that is open already stays as it is. Returns its row, and whether it is
     /// new.
@@ -139,12 +141,14 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Lists the rooms that the agent is in.
     fn rooms(&self, agent: AgentId) -> impl Future<Output = Result<Vec<RoomRow>, StoreError>> + Send;
 
-    /// Appends a message of the agent to the room it names. The same message again is answered as the first time.
+    /// Appends a message of the agent to the room it names, which takes at most so many in a minute. The same message again
+    /// is answered as the first time.
     fn post(
         &self,
         agent: AgentId,
         message: Verified<Message>,
         body: String,
+        room_minute_max: u64,
     ) -> impl Future<Output = Result<Landed, StoreError>> + Send;
 
     /// Returns the entries after `after`.

@@ -168,11 +168,13 @@ impl Store for SqliteStore {
         self.write(move |db, _| room::belongs_to(db, hub)).await
     }
 
-    async fn login(&self, agent: AgentId, seat: Option<Verified<Seat>>) -> Result<bool, StoreError> {
-        match seat {
-            Some(seat) => self.write(move |db, now| room::login(db, now, agent, &seat)).await,
-            None => self.read(move |db, now| room::is_in_a_room(db, now, agent)).await,
+    async fn note_seat(&self, seat: Verified<Seat>) -> Result<(), StoreError> {
+        // Mostly it is the one that is there, and a login need not wait for the disk.
+        let known = seat.clone();
+        if self.read(move |db, _| room::knows_seat(db, &known)).await? {
+            return Ok(());
         }
+        self.write(move |db, _| room::note_seat(db, &seat)).await
     }
 
     async fn open_room(
@@ -197,8 +199,9 @@ impl Store for SqliteStore {
         agent: AgentId,
         message: Verified<Message>,
         body: String,
+        room_minute_max: u64,
     ) -> Result<Landed, StoreError> {
-        self.write(move |db, now| log::post(db, now, agent, &message, &body)).await
+        self.write(move |db, now| log::post(db, now, agent, &message, &body, room_minute_max)).await
     }
 
     async fn pull(

@@ -1,0 +1,105 @@
+//! Who waits for news of which room. A wake is a hint: the log is the truth, and a lost one costs latency only.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use protocol::id::RoomId;
+use tokio::sync::watch;
+
+/// Wakes those who wait in `pull`.
+pub(crate) trait Wake: Send + Sync + 'static {
+    /// What waits for the news of one room.
+    type Waiter: Waiter;
+
+    /// Begins to wait: news from now on are not missed.
+    fn wait_for(&self, room: RoomId) -> Self::Waiter;
+
+    /// Wakes everybody who waits for the room.
+    fn wake(&self, room: RoomId);
+}
+
+/// Waits for the news of one room.
+pub(crate) trait Waiter: Send {
+    /// Returns once there were news since the last return.
+    fn news(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// Wakes within this process.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Fanout {
+    rooms: Arc<Mutex<HashMap<RoomId, watch::Sender<()>>>>,
+}
+
+/// Waits within this process; the last one of a room to go takes the room off the table.
+#[derive(Debug)]
+pub(crate) struct FanoutWaiter {
+    room: RoomId,
+    receiver: watch::Receiver<()>,
+    fanout: Fanout,
+}
+
+impl Fanout {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RoomId, watch::Sender<()>>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wake for Fanout {
+    type Waiter = FanoutWaiter;
+
+    fn wait_for(&self, room: RoomId) -> FanoutWaiter {
+        let receiver = self.lock().entry(room).or_default().subscribe();
+        FanoutWaiter { room, receiver, fanout: self.clone() }
+    }
+
+    fn wake(&self, room: RoomId) {
+        if let Some(sender) = self.lock().get(&room) {
+            sender.send_replace(());
+        }
+    }
+}
+
+impl Waiter for FanoutWaiter {
+    async fn news(&mut self) {
+        // The sender stays in the table for as long as we wait.
+        self.receiver.changed().await.ok();
+    }
+}
+
+impl Drop for FanoutWaiter {
+    fn drop(&mut self) {
+        let mut rooms = self.fanout.lock();
+        if rooms.get(&self.room).is_some_and(|sender| sender.receiver_count() == 1) {
+            rooms.remove(&self.room);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cast::player;
+
+    #[tokio::test]
+    async fn news_reach_who_waits_for_that_room_only() {
+        let fanout = Fanout::default();
+        let (here, elsewhere) = (player(0, 1).room(), player(1, 1).room());
+        let mut waiter = fanout.wait_for(here);
+        let mut other = fanout.wait_for(elsewhere);
+        fanout.wake(here);
+        waiter.news().await;
+        let pending = tokio::time::timeout(std::time::Duration::ZERO, other.news()).await;
+        assert!(pending.is_err());
+    }
+
+    #[tokio::test]
+    async fn the_last_to_go_leaves_nothing_behind() {
+        let fanout = Fanout::default();
+        let room = player(0, 1).room();
+        let (one, two) = (fanout.wait_for(room), fanout.wait_for(room));
+        drop(one);
+        assert_eq!(fanout.lock().len(), 1);
+        drop(two);
+        assert!(fanout.lock().is_empty());
+    }
+}

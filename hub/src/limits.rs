@@ -1,0 +1,22 @@
+//! What the hub bounds by itself, beside the table of the protocol.
+
+/// The longest signed text of a message header, in bytes.
+pub(crate) const HEADER_BYTES_MAX: usize = 8 * 1024;
+/// The longest signed text of a seat statement, in bytes.
+pub(crate) const SEAT_BYTES_MAX: usize = 1024;
+/// Answers of a connection that may be long and are made but not yet written.
+pub(crate) const PAGES_PER_CONNECTION_MAX: usize = 2;
+/// Chunks of an upload that arrived and are not yet on their way to disk: 256 KiB each.
+pub(crate) const UPLOAD_CHUNKS_QUEUED_MAX: usize = 4;
+/// Chunks of a download that are read and not yet written: 256 KiB each.
+pub(crate) const DOWNLOAD_CHUNKS_QUEUED_MAX: usize = 2;
+/// How often what is too old is looked for, in seconds.
+pub(crate) const JANITOR_EVERY_SECONDS: u64 = 60;
+/// Rows that expire in one transaction.
+pub(crate) const EXPIRE_ROWS_MAX: u64 = 256;
+/// Ids that are looked up at once when files without rows are swept.
+pub(crate) const SWEEP_IDS_MAX: usize = 256;
+/// How long an upload that nobody goes on with is kept, in seconds: a day.
+pub(crate) const STAGING_KEPT_SECONDS: u64 = 24 * 3600;
+/// How long the connections may take to finish their writes once the hub closes, in seconds.
+pub(crate) const CLOSING_SECONDS: u64 = 5;

@@ -1,0 +1,137 @@
+//! Logins, rooms and cursors.
+
+use protocol::frame::RoomRow;
+use protocol::id::RoomId;
+use protocol::key::{AgentId, HubId};
+use protocol::limits::READERS_MAX;
+use protocol::room::room_id;
+use protocol::signed::Verified;
+use protocol::statement::{Genesis, LogPoint, Seat, UnixMillis};
+use rusqlite::{Connection, OptionalExtension as _};
+
+use super::row;
+use crate::store::StoreError;
+
+/// Ties the database to `hub` on first use, and says whether it is tied to it.
+pub(super) fn belongs_to(db: &Connection, hub: HubId) -> Result<bool, StoreError> {
+    db.execute("INSERT OR IGNORE INTO hub (only, key) VALUES (1, ?1)", (hub.as_bytes(),))?;
+    let key: [u8; 32] = db.query_row("SELECT key FROM hub", (), |row| row.get(0))?;
+    Ok(key == *hub.as_bytes())
+}
+
+/// Says whether this very word of a user is the one that is kept.
+pub(super) fn knows_seat(db: &Connection, seat: &Verified<Seat>) -> Result<bool, StoreError> {
+    let (user, bytes, _) = seat.parts();
+    let mut query = db.prepare_cached("SELECT 1 FROM seat WHERE agent = ?1 AND user = ?2 AND bytes = ?3")?;
+    Ok(query.exists((seat.statement().seat.as_bytes(), user.as_bytes(), bytes))?)
+}
+
+/// Keeps the newest word of a user on one of its seats.
+pub(super) fn note_seat(db: &Connection, seat: &Verified<Seat>) -> Result<(), StoreError> {
+    let (user, bytes, sig) = seat.parts();
+    let statement = seat.statement();
+    let agent = statement.seat;
+    // The newest counts even if it ends sooner: so a user takes the word back.
+    db.prepare_cached(
+        "INSERT INTO seat (agent, user, issued, expires, bytes, sig) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (agent, user) DO UPDATE
+         SET issued = excluded.issued, expires = excluded.expires, bytes = excluded.bytes, sig = excluded.sig
+         WHERE excluded.issued > seat.issued",
+    )?
+    .execute((
+        agent.as_bytes(),
+        user.as_bytes(),
+        statement.issued,
+        statement.expires,
+        bytes,
+        sig.as_bytes(),
+    ))?;
+    db.prepare_cached(
+        "DELETE FROM seat WHERE agent = ?1 AND user NOT IN
+         (SELECT user FROM seat WHERE agent = ?1 ORDER BY user = ?2 DESC, issued DESC LIMIT ?3)",
+    )?
+    .execute((agent.as_bytes(), user.as_bytes(), USERS_PER_AGENT_MAX))?;
+    Ok(())
+}
+
+/// Opens the room, unless it is open.
+pub(super) fn open(
+    db: &Connection,
+    now: UnixMillis,
+    agent: AgentId,
+    genesis: &Verified<Genesis>,
+    rooms_max: u64,
+) -> Result<(RoomRow, bool), StoreError> {
+    let (owner, bytes, sig) = genesis.parts();
+    let room = room_id(genesis);
+    let is_own_seat = db
+        .prepare_cached("SELECT 1 FROM seat WHERE agent = ?1 AND user = ?2 AND expires > ?3")?
+        .exists((agent.as_bytes(), owner.as_bytes(), now))?;
+    if !is_own_seat {
+        return Err(StoreError::NotOwner);
+    }
+    if let Some(open) = find(db, room)? {
+        return Ok((open, false));
+    }
+    let rooms: u64 = db
+        .prepare_cached(
+            "SELECT count(*) FROM seat JOIN room ON room.owner = seat.user WHERE seat.agent = ?1 AND seat.expires > ?2",
+        )?
+        .query_row((agent.as_bytes(), now), |row| row.get(0))?;
+    if rooms >= rooms_max {
+        return Err(StoreError::TooMany { what: "rooms" });
+    }
+    let start = LogPoint::start(room);
+    db.prepare_cached(
+        "INSERT INTO room (id, kind, owner, bytes, sig, opened, end_seq, end_log, base_seq, base_log)
+         VALUES (?1, 'home', ?2, ?3, ?4, ?5, 0, ?6, 0, ?6)",
+    )?
+    .execute((room.as_bytes(), owner.as_bytes(), bytes, sig.as_bytes(), now, start.log.as_bytes()))?;
+    Ok((RoomRow { room, genesis: genesis.signed().clone(), end: start }, true))
+}
+
+fn find(db: &Connection, room: RoomId) -> Result<Option<RoomRow>, StoreError> {
+    let mut query =
+        db.prepare_cached("SELECT id, owner, bytes, sig, end_seq, end_log FROM room WHERE id = ?1")?;
+    Ok(query.query_row((room.as_bytes(),), row::room).optional()?)
+}
+
+/// Lists the rooms of the agent, oldest first.
+pub(super) fn list(db: &Connection, now: UnixMillis, agent: AgentId) -> Result<Vec<RoomRow>, StoreError> {
+    let mut query = db.prepare_cached(
+        "SELECT room.id, room.owner, room.bytes, room.sig, room.end_seq, room.end_log
+         FROM seat JOIN room ON room.owner = seat.user
+         WHERE seat.agent = ?1 AND seat.expires > ?2 ORDER BY room.no",
+    )?;
+    let rows = query.query_map((agent.as_bytes(), now), row::room)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Moves a cursor forward and returns where it is.
+pub(super) fn ack(
+    db: &Connection,
+    now: UnixMillis,
+    agent: AgentId,
+    room: RoomId,
+    reader: &str,
+    seq: u64,
+) -> Result<u64, StoreError> {
+    let room = row::room_of(db, now, agent, room)?;
+    if seq > room.end.seq {
+        return Err(StoreError::BeyondEnd { end: room.end.seq });
+    }
+    let others: u64 = db
+        .prepare_cached("SELECT count(*) FROM cursor WHERE agent = ?1 AND room = ?2 AND reader <> ?3")?
+        .query_row((agent.as_bytes(), room.no, reader), |row| row.get(0))?;
+    if others >= READERS_MAX {
+        return Err(StoreError::TooMany { what: "readers" });
+    }
+    let mut advance = db.prepare_cached(
+        "INSERT INTO cursor (agent, room, reader, seq) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (agent, room, reader) DO UPDATE SET seq = max(seq, excluded.seq) RETURNING seq",
+    )?;
+    Ok(advance.query_row((agent.as_bytes(), room.no, reader, seq), |row| row.get(0))?)
+}
+
+/// How many users may vouch for one agent at once; there is one, unless somebody tries what happens.
+const USERS_PER_AGENT_MAX: u64 = 4;
