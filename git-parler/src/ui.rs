@@ -11,6 +11,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
+use protocol::clean;
 use serde::Serialize;
 
 use crate::cli::Global;
@@ -99,12 +100,12 @@ impl Ui {
         self.keep(&self.write(&bytes));
     }
 
-    /// Prints one line of a result.
+    /// Prints one line of a result, in which everything that a peer wrote was painted or cleaned before.
     pub(crate) fn line(&self, line: impl Display) {
         self.text(&format!("{line}\n"));
     }
 
-    /// Prints a result as it is.
+    /// Prints a result as it is, in which nothing of a peer stands uncleaned.
     pub(crate) fn text(&self, text: &str) {
         self.keep(&self.write(text.as_bytes()));
     }
@@ -121,22 +122,22 @@ impl Ui {
         self.keep(&result);
     }
 
-    /// Returns `text` in a color, for standard output, where colors are wanted.
+    /// Returns `text`, cleaned, in a color for standard output where colors are wanted.
     pub(crate) fn paint(&self, paint: Paint, text: impl Display) -> String {
-        colored(self.is_colored, paint.escape(), &text)
+        colored(self.is_colored, paint.escape(), &clean::line(&text.to_string()))
     }
 
     /// Says something that is no result; not with `--quiet`.
     pub(crate) fn remark(&self, line: impl Display) {
         if !self.quiet {
-            say(&format!("{line}\n"));
+            say(&format!("{}\n", clean::block(&line.to_string())));
         }
     }
 
     /// Warns of something that did not stop the command.
     pub(crate) fn warn(&self, line: impl Display) {
         let label = colored(self.errors_are_colored, "\x1b[1;33m", &"warning:");
-        say(&format!("{label} {line}\n"));
+        say(&format!("{label} {}\n", clean::block(&line.to_string())));
     }
 
     /// Says what can be done next; not with `--quiet` or `advice.parler=false`.
@@ -157,7 +158,7 @@ impl Ui {
             self.fail_json(failure);
         } else {
             let label = colored(self.errors_are_colored, "\x1b[1;31m", &"error:");
-            say(&format!("{label} {}\n", failure.message));
+            say(&format!("{label} {}\n", clean::block(&failure.message)));
             if let Some(hint) = &failure.hint {
                 self.advise(hint);
             }
@@ -197,7 +198,8 @@ impl Ui {
             return;
         }
         let label = colored(self.errors_are_colored, "\x1b[33m", &"hint:");
-        let text: String = lines.to_string().lines().map(|line| format!("{label} {line}\n")).collect();
+        let text: String =
+            lines.to_string().lines().map(|line| format!("{label} {}\n", clean::line(line))).collect();
         say(&text);
     }
 
