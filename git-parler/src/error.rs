@@ -99,6 +99,11 @@ macro_rules! table {
             /// All codes, in the order of the table.
             pub(crate) const ALL: &[Self] = &[$(Self::$code,)*];
 
+            /// Returns the code that JSON and the protocol spell `name`.
+            pub(crate) fn named(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.row().name == name)
+            }
+
             /// Returns the row of this code.
             pub(crate) const fn row(self) -> Row {
                 match self {
