@@ -10,6 +10,8 @@ use crate::{
     arrange::{Arrangement, Base, Source},
     deflate::Deflate,
     delta::{self, Index},
+    limits,
+    loose::Loose,
     objects::{ObjectError, Objects},
     progress::{Progress, Report, Stage},
     select::Selection,
@@ -29,7 +31,7 @@ impl<W: Write> Writer<'_, W> {
     /// Writes all entries.
     pub(crate) fn entries(&mut self, report: Report<'_>) -> Result<(), CreateError> {
         let copies = self.arrangement.stored.iter().filter_map(|stored| match stored.source {
-            Source::Copy(location) => Some(location),
+            Source::Copy(location) => Some((location, stored.size)),
             _ => None,
         });
         self.objects.expect_streams(copies);
@@ -74,7 +76,7 @@ impl<W: Write> Writer<'_, W> {
     fn entry(&mut self, number: u32, offsets: &[u64]) -> Result<(), CreateError> {
         let object = &self.selection.objects[number as usize];
         let stored = &mut self.arrangement.stored[number as usize];
-        let base = stored.base;
+        let (base, size_of_object) = (stored.base, stored.size);
         let source = std::mem::replace(&mut stored.source, Source::Read);
         let header = match base {
             Base::None => whole(object.kind),
@@ -95,10 +97,10 @@ impl<W: Write> Writer<'_, W> {
                         self.sink.write(stream)
                     }
                     // The pack is damaged here, but another one or a loose file may have the object.
-                    None => self.whole(object.id, object.kind),
+                    None => self.whole(object.id, object.kind, size_of_object),
                 }
             }
-            Source::Read => self.whole(object.id, object.kind),
+            Source::Read => self.whole(object.id, object.kind, size_of_object),
             Source::Remake => {
                 let delta = self.remake(object.id, object.kind, base)?;
                 let stream = self.deflate.deflate(&delta);
@@ -107,10 +109,32 @@ impl<W: Write> Writer<'_, W> {
         }
     }
 
-    fn whole(&mut self, id: ObjectId, kind: Kind) -> Result<(), CreateError> {
+    fn whole(&mut self, id: ObjectId, kind: Kind, size: u64) -> Result<(), CreateError> {
+        if size > limits::DELTA_OBJECT_BYTES_MAX
+            && let Some(loose) = self.objects.loose(&id)
+            && loose.kind == kind
+        {
+            return self.streamed(id, loose);
+        }
         let object = self.objects.read_kind(&id, kind)?;
         let stream = self.deflate.deflate(&object.bytes);
         self.write(whole(kind), object.bytes.len() as u64, &stream)
+    }
+
+    fn streamed(&mut self, id: ObjectId, mut loose: Loose) -> Result<(), CreateError> {
+        let damaged = || CreateError::Object(ObjectError::Corrupt { id });
+        self.sink.write(&encoded(whole(loose.kind), loose.size))?;
+        let mut buffer = vec![0; limits::STREAM_BUFFER_BYTES];
+        self.deflate.begin();
+        loop {
+            let count = loose.read(&mut buffer).map_err(|_| damaged())?;
+            let sink = &mut self.sink;
+            self.deflate.feed(&buffer[..count], &mut |stream| sink.write(stream))?;
+            if count == 0 {
+                break;
+            }
+        }
+        if loose.is(&id) { Ok(()) } else { Err(damaged()) }
     }
 
     fn remake(&mut self, id: ObjectId, kind: Kind, base: Base) -> Result<Vec<u8>, CreateError> {

@@ -126,6 +126,11 @@ impl<'a> History<'a> {
                 None => older_left -= 1,
             }
             self.expand(position)?;
+            let node = &self.nodes[position as usize];
+            // Where one clock was wrong, others may have been: the count begins anew.
+            if node.parents.iter().any(|&parent| self.nodes[parent as usize].seconds > node.seconds) {
+                older_left = limits::OLDER_HIDDEN_COMMITS_MAX;
+            }
         }
         Ok(())
     }

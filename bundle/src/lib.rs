@@ -16,6 +16,7 @@ mod index;
 mod inspect;
 mod install;
 pub mod limits;
+mod loose;
 mod objects;
 mod paths;
 mod progress;

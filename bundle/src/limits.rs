@@ -7,8 +7,9 @@ pub(crate) const DELTA_SIZE_BYTES_MAX: usize = 10;
 pub(crate) const BASE_CACHE_BYTES_MAX: usize = 48 << 20;
 /// The longest chain of deltas that is followed in a pack of the repository; git writes 4,095 at most.
 pub(crate) const STORED_CHAIN_LENGTH_MAX: usize = 5000;
-/// How many hidden commits older than everything wanted are walked where no commit-graph has them.
-pub(crate) const OLDER_HIDDEN_COMMITS_MAX: usize = 1024;
+/// How many hidden commits in a row, older than everything wanted and none older than its parents, are walked where no
+/// commit-graph has them.
+pub(crate) const OLDER_HIDDEN_COMMITS_MAX: usize = 256;
 /// How much of a prerequisite's subject stands in the header.
 pub(crate) const SUBJECT_BYTES_MAX: usize = 512;
 /// How many tags may name one another before a commit comes.
@@ -29,6 +30,12 @@ pub(crate) const DELTA_WORK_BYTES_MAX: u64 = 8 << 30;
 pub(crate) const KEPT_DELTA_BYTES_MAX: usize = 64 << 20;
 /// From this part of a pack's entries on, its offsets are sorted to find where each ends.
 pub(crate) const SORTED_OFFSETS_FRACTION: usize = 16;
+/// How far the kind and the size of a loose object are looked for.
+pub(crate) const LOOSE_HEADER_BYTES_MAX: u64 = 64;
+/// How many bytes of a large object are in memory at once.
+pub(crate) const STREAM_BUFFER_BYTES: usize = 64 << 10;
+/// How many bytes the objects together may have that an object is tried against.
+pub(crate) const DELTA_WINDOW_BYTES_MAX: u64 = 64 << 20;
 
 /// Longest header of a bundle, from the signature to the empty line that ends it.
 pub const HEADER_BYTES_MAX: usize = 64 * 1024;

@@ -9,7 +9,7 @@ use gix::{
 };
 use gix_pack::data::entry::Header;
 
-use crate::{cache::BaseCache, limits};
+use crate::{cache::BaseCache, limits, loose::Loose};
 
 /// Why an object could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +105,7 @@ impl Pack {
 pub(crate) struct Objects {
     hash: gix::hash::Kind,
     store: gix::OdbHandle,
+    folders: Vec<PathBuf>,
     packs: Vec<Pack>,
     recent_pack: usize,
     cache: BaseCache,
@@ -128,6 +129,7 @@ impl Objects {
         Ok(Self {
             hash,
             store,
+            folders,
             packs,
             recent_pack: 0,
             cache: BaseCache::new(limits::BASE_CACHE_BYTES_MAX),
@@ -187,17 +189,23 @@ impl Objects {
         self.packs[location.pack as usize].entries.entry_slice(entry.stream_offset..end)
     }
 
-    /// Prepares to take about `entries` streams out of the packs: with many of them it is quicker to sort all
-    /// offsets of a pack than to look for the end of each entry.
-    pub(crate) fn expect_streams(&mut self, locations: impl Iterator<Item = Location>) {
-        let mut counts = vec![0usize; self.packs.len()];
-        for location in locations {
-            counts[location.pack as usize] += 1;
+    /// Opens the loose file of `id`, for what is too large to be read.
+    pub(crate) fn loose(&self, id: &gix::oid) -> Option<Loose> {
+        Loose::open(&self.folders, id)
+    }
+
+    /// Prepares to take these streams, with the sizes of their objects, out of the packs. Where they are many or one is
+    /// large, it is quicker to sort all offsets of a pack than to inflate each entry to find its end.
+    pub(crate) fn expect_streams(&mut self, streams: impl Iterator<Item = (Location, u64)>) {
+        let mut expected = vec![(0usize, 0u64); self.packs.len()];
+        for (location, size) in streams {
+            let (count, largest) = &mut expected[location.pack as usize];
+            (*count, *largest) = (*count + 1, size.max(*largest));
         }
-        for (pack, count) in self.packs.iter_mut().zip(counts) {
-            if pack.offsets.is_empty()
-                && count >= pack.index.num_objects() as usize / limits::SORTED_OFFSETS_FRACTION
-            {
+        for (pack, (count, largest)) in self.packs.iter_mut().zip(expected) {
+            let is_worth_it = largest > limits::DELTA_OBJECT_BYTES_MAX
+                || count >= pack.index.num_objects() as usize / limits::SORTED_OFFSETS_FRACTION;
+            if pack.offsets.is_empty() && is_worth_it {
                 pack.offsets = pack.index.sorted_offsets();
             }
         }

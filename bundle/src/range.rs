@@ -114,10 +114,10 @@ pub enum PlanError {
 
 /// Finds the commits that `tips` reach and `bases` do not, and the prerequisites that follow from them.
 ///
-/// Exact for any history with merges, equal timestamps and clocks that were wrong. Two things bound what clocks
-/// may cost: where there is a commit-graph its generation numbers end the walk, and where there is none it goes
-/// on for 1,024 commits that are older than everything wanted. Should clocks be off by more than that, some commits
-/// travel that need not.
+/// Exact with merges, equal timestamps and clocks that were wrong. Where there is a commit-graph its generation
+/// numbers end the walk. Where there is none, the walk goes on until 256 commits in a row are older than everything
+/// wanted and none of them is older than its own parents; should a clock have been wrong beyond that, some commits
+/// travel that need not, and the bundle is valid all the same.
 ///
 /// A base that is no ancestor of a tip is fine: it excludes what both share.
 ///

@@ -65,8 +65,7 @@ pub(crate) fn search(
             done += 1;
             report(Progress { stage: Stage::Deltas, done, total: Some(total) });
         }
-        search.window.push_front(slot);
-        search.window.truncate(limits::DELTA_WINDOW_OBJECTS);
+        search.push(slot);
     }
     Ok(())
 }
@@ -148,6 +147,20 @@ impl Search<'_> {
             self.enter(number, &found);
         }
         Ok(())
+    }
+
+    /// Lets `slot` into the window and the oldest out of it; what counts are sizes, not what happens to be loaded.
+    fn push(&mut self, slot: Slot) {
+        self.window.push_front(slot);
+        self.window.truncate(limits::DELTA_WINDOW_OBJECTS);
+        let mut bytes = 0;
+        let sizes = self.window.iter().map(|slot| slot.candidate.size);
+        let fitting = sizes.take_while(|size| {
+            bytes += size;
+            bytes <= limits::DELTA_WINDOW_BYTES_MAX
+        });
+        let fitting = fitting.count();
+        self.window.truncate(fitting);
     }
 
     fn is_worth_trying(&self, number: u32, target: &Candidate, slot: usize, cost_max: usize) -> bool {

@@ -124,3 +124,163 @@ fn a_file_that_a_partial_clone_lacks_is_named_and_not_fetched() {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn a_large_file_is_streamed_from_its_loose_object_and_copied_from_a_pack() {
+    let source = Source::empty();
+    source.env.commit(&source.path, "a", "a\n", "first");
+    let bytes = Random::new(1).bytes(17 << 20);
+    source.env.commit(&source.path, "big", &bytes, "second");
+    source.env.commit(&source.path, "big", &bytes[1..], "third");
+    source.git(["config", "core.bigFileThreshold", "1m"]);
+    let plan = source.plan(&["refs/heads/main"], &["HEAD~2"]).expect("there are commits");
+    let (loose, bytes) = source.create(&plan);
+    source.check_with_git(&loose, &bytes, "loose.git");
+    source.git(["repack", "-adq"]);
+    let (packed, bytes) = source.create(&plan);
+    source.check_with_git(&packed, &bytes, "packed.git");
+}
+
+#[test]
+fn a_damaged_large_file_is_named_and_not_sent() {
+    let source = Source::empty();
+    source.env.commit(&source.path, "a", "a\n", "first");
+    source.env.commit(&source.path, "big", Random::new(1).bytes(17 << 20), "second");
+    let id = source.id("HEAD:big");
+    let hex = id.to_string();
+    let file = source.path.join(".git/objects").join(&hex[..2]).join(&hex[2..]);
+    let whole = std::fs::read(&file).expect("it is loose");
+    let damaged = |position: usize| {
+        let mut bytes = whole.clone();
+        bytes[position] ^= 0x10;
+        bytes
+    };
+    let plan = source.plan(&["refs/heads/main"], &["HEAD~1"]).expect("there are commits");
+    let mut permissions = std::fs::metadata(&file).expect("it is there").permissions();
+    #[expect(clippy::permissions_set_readonly_false, reason = "git keeps loose objects read-only")]
+    permissions.set_readonly(false);
+    std::fs::set_permissions(&file, permissions).expect("it is ours");
+    for bytes in [&whole[..whole.len() / 2], &damaged(whole.len() / 2), &damaged(whole.len() - 2)] {
+        std::fs::write(&file, bytes).expect("it is ours");
+        let refused = source.try_create(&plan, CreateOptions::default());
+        assert!(
+            matches!(refused, Err(CreateError::Object(ObjectError::Corrupt { id: named })) if named == id),
+            "{:?}",
+            refused.err()
+        );
+    }
+}
+
+#[test]
+fn packs_that_hold_the_same_objects_as_deltas_of_one_another_make_no_circle() {
+    for seed in seeds(6) {
+        let (source, made) = Source::seeded(seed, &Shape { commits: 25, lines: 200, ..Shape::default() });
+        // Packs of different commits, each kept, in which other versions of the files are whole.
+        for (number, tip) in [24, 12, 18, 6].into_iter().enumerate() {
+            let list = source.git(["rev-list", "--objects", "--no-object-names", &made[tip]]);
+            let file = source.path.join("list");
+            std::fs::write(&file, list + "\n").expect("a file of the test");
+            let mut pack = source.env.command("git");
+            let window = format!("--window={}", 2 + number * 5);
+            pack.current_dir(&source.path).args(["pack-objects", "--quiet", "--no-reuse-delta", &window]);
+            pack.arg(".git/objects/pack/pack").stdin(std::fs::File::open(&file).expect("just written"));
+            assert!(pack.output().expect("git runs").status.success());
+        }
+        for bases in [&[made[usize::try_from(seed).expect("small")].as_str()][..], &[]] {
+            let plan = source.plan(&["refs/heads/main"], bases).expect("there are commits");
+            let (created, bytes) = source.create(&plan);
+            source.check_with_git(&created, &bytes, &format!("receiver-{}.git", bases.len()));
+        }
+    }
+}
+
+#[test]
+fn a_damaged_pack_gives_an_error_or_a_bundle_that_git_takes() {
+    for seed in seeds(12) {
+        let (source, _) = Source::seeded(seed, &Shape { lines: 200, ..Shape::default() });
+        source.git(["repack", "-adq"]);
+        let plans = [&["HEAD~9"][..], &[]]
+            .map(|bases| source.plan(&["refs/heads/main"], bases).expect("there are commits"));
+        let packs = std::fs::read_dir(source.path.join(".git/objects/pack")).expect("it was packed");
+        let pack = packs
+            .map(|entry| entry.expect("a folder of the test").path())
+            .find(|path| path.extension().is_some_and(|extension| extension == "pack"))
+            .expect("it was packed");
+        let mut bytes = std::fs::read(&pack).expect("it is ours");
+        let position = 12 + Random::new(seed).below(bytes.len() - 32);
+        bytes[position] ^= 0x20;
+        std::fs::remove_file(&pack).expect("it is ours");
+        std::fs::write(&pack, bytes).expect("it is ours");
+        for (number, plan) in plans.iter().enumerate() {
+            // Where nothing of the damage was needed, the bundle is complete.
+            let Ok((created, bytes)) = source.try_create(plan, CreateOptions::default()) else { continue };
+            let name = format!("receiver-{number}.git");
+            source.env.git(source.env.root(), ["init", "--quiet", "--bare", &name]);
+            let file = source.env.path(&name).join("it.pack");
+            let start = bytes.windows(6).position(|it| it == b"\n\nPACK").expect("a pack follows") + 2;
+            std::fs::write(&file, &bytes[start..]).expect("a file of the test");
+            if created.prerequisites.is_empty() {
+                source.env.git(source.env.path(&name), ["index-pack", "--strict", "it.pack"]);
+            }
+        }
+    }
+}
+
+#[test]
+fn new_commits_of_a_partial_clone_travel_without_what_it_lacks() {
+    let (origin, _) = Source::seeded(1, &Shape { files: 30, ..Shape::default() });
+    origin.git(["config", "uploadpack.allowFilter", "true"]);
+    origin.git(["config", "uploadpack.allowAnySHA1InWant", "true"]);
+    let url = format!("file://{}", origin.path.display());
+    let args = ["clone", "--quiet", "--no-checkout", "--filter=blob:none", &url, "partial"];
+    origin.env.git(origin.env.root(), args);
+    let partial = Source { path: origin.env.path("partial"), env: origin.env };
+    let file =
+        partial.git(["ls-tree", "-r", "--name-only", "HEAD"]).lines().next().expect("a file").to_owned();
+    partial.git(["read-tree", "HEAD"]);
+    let content = "another line\n".repeat(40);
+    std::fs::write(partial.path.join("new"), content).expect("a file of the test");
+    let blob = partial.git(["hash-object", "-w", "new"]);
+    partial.git(["update-index", "--cacheinfo", &format!("100644,{blob},{file}")]);
+    let tree = partial.git(["write-tree", "--missing-ok"]);
+    let commit = partial.git(["commit-tree", "-p", "HEAD", "-m", "next", &tree]);
+    partial.git(["branch", "next", &commit]);
+    let before = partial.git(["count-objects", "-v"]);
+    let plan = partial.plan(&["refs/heads/next"], &["HEAD"]).expect("there is a commit");
+    let (created, bytes) = partial.create(&plan);
+    assert_eq!(created.commits, 1);
+    assert_eq!(partial.git(["count-objects", "-v"]), before, "nothing was fetched");
+    let receiver = partial.env.path("receiver");
+    partial.env.git(partial.env.root(), ["clone", "--quiet", &url, "receiver"]);
+    std::fs::write(receiver.join("it.bundle"), bytes).expect("a file of the test");
+    let fetch = ["-c", "transfer.fsckObjects=true", "fetch", "--quiet", "it.bundle", "refs/heads/next"];
+    partial.env.git(&receiver, fetch);
+    partial.env.git(&receiver, ["fsck", "--strict"]);
+}
+
+#[test]
+fn alternates_worktrees_and_replaced_commits_make_no_difference() {
+    let (source, made) = Source::seeded(5, &Shape::default());
+    source.git(["repack", "-adq"]);
+    let plan = source.plan(&["refs/heads/main"], &["HEAD~5"]).expect("there are commits");
+    let expected = source.create(&plan).0;
+    let (tip, base) = (source.id("main"), source.id("main~5"));
+    source.git(["replace", &made[27], &made[3]]);
+    source.git(["worktree", "add", "--quiet", "--detach", "../worktree"]);
+    source.env.git(source.env.root(), ["clone", "--quiet", "--shared", "source", "shared"]);
+    let paths = [source.path.clone(), source.env.path("worktree"), source.env.path("shared")];
+    for path in paths {
+        let repo = crate::referee::open(&path);
+        let tip = [Tip { name: "refs/heads/main".into(), id: tip }];
+        let plan = crate::plan(&repo, &tip, &[base], &mut |_| ());
+        let mut bytes = Vec::new();
+        let created = create(
+            &repo,
+            &plan.expect("there are commits"),
+            CreateOptions::default(),
+            &mut bytes,
+            &mut |_| (),
+        );
+        assert_eq!(created.expect("it is made"), expected, "{}", path.display());
+    }
+}
