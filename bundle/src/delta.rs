@@ -1,5 +1,5 @@
 //! Git's delta format: what makes `target` from `base` as copies and inserts (`gitformat-pack(5)`, "Deltified
-//! representation"). Pure: bytes in, bytes out, memory bounded by the sizes of both.
+//! representation"), made here and applied in [`crate::delta_apply`]. Pure: bytes in, bytes out, memory bounded by the sizes of both.
 
 /// Where the blocks of a base stand, made once and asked by many targets.
 #[derive(Debug)]
@@ -93,63 +93,6 @@ pub(crate) fn encode(index: &Index, base: &[u8], target: &[u8], size_max: usize)
     }
     write_inserts(&target[literal_start..], &mut delta);
     (delta.len() <= size_max).then_some(delta)
-}
-
-/// Returns what `delta` makes from `base`, or nothing where it is no delta of `base`.
-pub(crate) fn apply(base: &[u8], delta: &[u8]) -> Option<Vec<u8>> {
-    let (base_size, rest) = read_size(delta)?;
-    let (size, mut rest) = read_size(rest)?;
-    if base_size != base.len() as u64 {
-        return None;
-    }
-    let size = usize::try_from(size).ok()?;
-    let mut target = Vec::new();
-    target.try_reserve_exact(size).ok()?;
-    while let Some((&operation, after)) = rest.split_first() {
-        rest = after;
-        let bytes = if operation & 0x80 != 0 {
-            let mut number = |bits: std::ops::Range<u32>| {
-                let mut value = 0usize;
-                for (position, bit) in bits.enumerate() {
-                    if operation & (1 << bit) != 0 {
-                        let (&byte, after) = rest.split_first()?;
-                        value |= usize::from(byte) << (8 * position);
-                        rest = after;
-                    }
-                }
-                Some(value)
-            };
-            let start = number(0..4)?;
-            let length = Some(number(4..7)?).filter(|&length| length != 0).unwrap_or(COPY_MAX);
-            base.get(start..start.checked_add(length)?)?
-        } else {
-            let (bytes, after) = rest.split_at_checked(usize::from(operation)).filter(|_| operation != 0)?;
-            rest = after;
-            bytes
-        };
-        if bytes.len() > size - target.len() {
-            return None;
-        }
-        target.extend_from_slice(bytes);
-    }
-    (target.len() == size).then_some(target)
-}
-
-/// Reads one of the two sizes that a delta begins with; returns it and what follows.
-pub(crate) fn read_size(delta: &[u8]) -> Option<(u64, &[u8])> {
-    let mut size = 0u64;
-    for (position, &byte) in delta.iter().enumerate().take(crate::limits::DELTA_SIZE_BYTES_MAX) {
-        let shift = 7 * u32::try_from(position).ok()?;
-        let part = u64::from(byte & 0x7f);
-        if shift == 63 && part > 1 {
-            return None;
-        }
-        size |= part << shift;
-        if byte & 0x80 == 0 {
-            return Some((size, &delta[position + 1..]));
-        }
-    }
-    None
 }
 
 fn write_size(mut size: usize, delta: &mut Vec<u8>) {

@@ -9,7 +9,7 @@ use gix::{
 };
 use gix_pack::data::entry::Header;
 
-use crate::{cache::BaseCache, limits, loose::Loose};
+use crate::{cache::BaseCache, delta_apply, limits, loose::Loose};
 
 /// Why an object could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -234,8 +234,7 @@ impl Objects {
         let mut start = [0; 2 * limits::DELTA_SIZE_BYTES_MAX];
         self.inflate.reset();
         let (_, _, written) = self.inflate.once(head, &mut start).ok()?;
-        let (_, rest) = crate::delta::read_size(&start[..written])?;
-        crate::delta::read_size(rest).map(|(size, _)| size)
+        delta_apply::sizes(&start[..written]).map(|sizes| sizes.result)
     }
 
     /// Reads `id`.
@@ -297,8 +296,9 @@ impl Objects {
         let mut delta = std::mem::take(&mut self.scratch);
         while let Some((at, entry)) = chain.pop() {
             self.inflate_at(at.pack, &entry, &mut delta)?;
-            object =
-                Object { kind: object.kind, bytes: Rc::new(crate::delta::apply(&object.bytes, &delta)?) };
+            let mut bytes = Vec::new();
+            delta_apply::apply(&object.bytes, &delta, &mut bytes)?;
+            object = Object { kind: object.kind, bytes: Rc::new(bytes) };
             self.cache.insert(at, object.clone());
         }
         self.scratch = delta;

@@ -10,6 +10,8 @@ use crate::{
     arrange::Arrangement,
     deflate::Deflate,
     entries::Writer,
+    header::{Header, HeaderError, Version},
+    limits,
     objects::{ObjectError, Objects},
     progress::Report,
     range::{Plan, Prerequisite, Tip},
@@ -79,6 +81,9 @@ pub enum CreateError {
     /// A pack counts its objects in 32 bits.
     #[error("the range holds more objects than a pack can count")]
     TooManyObjects,
+    /// The header would be too long or would name too much.
+    #[error("the range gives no header that can be read")]
+    Header(#[from] HeaderError),
     /// The bundle cannot be written where it should go.
     #[error("the bundle cannot be written")]
     Write(#[source] io::Error),
@@ -117,6 +122,7 @@ pub fn create(
     report: Report<'_>,
 ) -> Result<Created, CreateError> {
     let mut objects = Objects::open(repo)?;
+    let header = header(plan, objects.hash())?;
     let selection = select(&mut objects, plan, report)?;
     let count = u32::try_from(selection.objects.len()).map_err(|_| CreateError::TooManyObjects)?;
     let mut arrangement = Arrangement::new(&mut objects, &selection, options)?;
@@ -124,7 +130,7 @@ pub fn create(
     search(&mut objects, &selection, &mut arrangement, &mut deflate, report)?;
 
     let mut sink = Sink::new(out, options.size_max, objects.hash());
-    sink.write(&header(plan, objects.hash()))?;
+    sink.write(&header)?;
     sink.begin_pack();
     sink.write(&gix_pack::data::header::encode(gix_pack::data::Version::V2, count))?;
     let mut writer =
@@ -141,23 +147,24 @@ pub fn create(
     })
 }
 
-fn header(plan: &Plan, hash: gix::hash::Kind) -> Vec<u8> {
-    let mut header = match hash {
-        gix::hash::Kind::Sha1 => b"# v2 git bundle\n".to_vec(),
-        _ => format!("# v3 git bundle\n@object-format={hash}\n").into_bytes(),
+/// Returns the header of `plan`, which whoever reads bundles with this crate can read.
+fn header(plan: &Plan, object_format: gix::hash::Kind) -> Result<Vec<u8>, CreateError> {
+    let version = if object_format == gix::hash::Kind::Sha1 { Version::V2 } else { Version::V3 };
+    let (prerequisites, refs) = (plan.prerequisites.clone(), plan.tips.clone());
+    let mut header = Header { version, object_format, prerequisites, refs };
+    let bytes = |header: &Header| {
+        let mut bytes = Vec::new();
+        header.write_to(&mut bytes).expect("a vector takes everything");
+        bytes
     };
-    for prerequisite in &plan.prerequisites {
-        header.extend_from_slice(format!("-{} ", prerequisite.id).as_bytes());
-        header.extend_from_slice(&prerequisite.comment);
-        header.push(b'\n');
+    let mut encoded = bytes(&header);
+    if encoded.len() > limits::HEADER_BYTES_MAX {
+        // Comments are for people only, and many of them help nobody.
+        header.prerequisites.iter_mut().for_each(|prerequisite| prerequisite.comment.clear());
+        encoded = bytes(&header);
     }
-    for tip in &plan.tips {
-        header.extend_from_slice(format!("{} ", tip.id).as_bytes());
-        header.extend_from_slice(&tip.name);
-        header.push(b'\n');
-    }
-    header.push(b'\n');
-    header
+    Header::parse(&encoded)?;
+    Ok(encoded)
 }
 
 /// Counts, bounds and hashes what is written: all of it for the id, the pack for its checksum.

@@ -3,6 +3,12 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::delta_apply;
+
+fn apply(base: &[u8], delta: &[u8]) -> Option<Vec<u8>> {
+    let mut target = Vec::new();
+    delta_apply::apply(base, delta, &mut target).map(|()| target)
+}
 
 fn delta_of(base: &[u8], target: &[u8]) -> Vec<u8> {
     encode(&Index::new(base), base, target, usize::MAX).expect("there is no bound")
@@ -77,17 +83,18 @@ proptest! {
 
     #[test]
     fn garbage_never_panics(base in proptest::collection::vec(any::<u8>(), 0..100), delta in proptest::collection::vec(any::<u8>(), 0..60)) {
-        let announced = read_size(&delta).and_then(|(_, rest)| read_size(rest)).map(|(size, _)| size);
+        let announced = delta_apply::sizes(&delta).map(|sizes| sizes.result);
         if announced.is_none_or(|size| size < 1 << 20) && let Some(target) = apply(&base, &delta) {
             prop_assert_eq!(Some(target.len() as u64), announced);
         }
     }
 
     #[test]
-    fn sizes_come_back(size in any::<u64>(), rest in proptest::collection::vec(any::<u8>(), 0..4)) {
+    fn sizes_come_back(base in any::<u32>(), result in any::<u64>()) {
         let mut bytes = Vec::new();
-        write_size(usize::try_from(size).expect("64 bits"), &mut bytes);
-        bytes.extend_from_slice(&rest);
-        prop_assert_eq!(read_size(&bytes), Some((size, &rest[..])));
+        write_size(base as usize, &mut bytes);
+        write_size(usize::try_from(result).expect("64 bits"), &mut bytes);
+        let sizes = delta_apply::sizes(&bytes).expect("two sizes");
+        prop_assert_eq!((sizes.base, sizes.result, sizes.instructions), (u64::from(base), result, bytes.len()));
     }
 }

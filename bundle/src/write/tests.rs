@@ -284,3 +284,18 @@ fn alternates_worktrees_and_replaced_commits_make_no_difference() {
         assert_eq!(created.expect("it is made"), expected, "{}", path.display());
     }
 }
+
+#[test]
+fn a_header_that_nobody_could_read_is_not_written() {
+    let (source, made) = Source::seeded(1, &Shape { commits: 70, ..Shape::default() });
+    let names: Vec<String> =
+        (0..=limits::HEADER_REFS_MAX).map(|number| format!("refs/heads/b{number}")).collect();
+    for (name, commit) in names.iter().zip(&made) {
+        source.git(["update-ref", name, commit]);
+    }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let plan = |count: usize| source.plan(&names[..count], &[]).expect("there are commits");
+    assert!(source.try_create(&plan(limits::HEADER_REFS_MAX), CreateOptions::default()).is_ok());
+    let refused = source.try_create(&plan(limits::HEADER_REFS_MAX + 1), CreateOptions::default());
+    assert!(matches!(refused, Err(CreateError::Header(HeaderError::TooManyRefs))), "{:?}", refused.err());
+}
