@@ -26,7 +26,6 @@ pub struct CheckError {
 
 /// What is wrong with an object. The names in backticks are those of `git fsck`'s messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum Reason {
     /// `nulInHeader`
     #[error("a NUL byte in its header")]

@@ -81,17 +81,17 @@ pub const UNPACK_BYTES_MAX: u64 = 32 << 20;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budgets {
-    /// Most objects in the pack (`parler.import.objects`).
+    /// Most objects in the pack (`parler.import.maxObjects`).
     pub objects: u64,
-    /// Most bytes of one inflated object (`parler.import.objectSize`).
+    /// Most bytes of one inflated object (`parler.import.maxObjectSize`).
     pub object_bytes: u64,
-    /// Most bytes of all inflated objects together (`parler.import.totalSize`).
+    /// Most bytes of all inflated objects together (`parler.import.maxTotalSize`).
     pub total_bytes: u64,
-    /// Most inflated bytes per byte of the pack (`parler.import.ratio`), beyond [`Budgets::ratio_free_bytes`].
+    /// Most inflated bytes per byte of the pack (`parler.import.maxRatio`), beyond [`Budgets::ratio_free_bytes`].
     pub ratio: u64,
-    /// Inflated bytes that are free of the ratio (`parler.import.ratioFree`).
+    /// Inflated bytes that are free of the ratio (fixed).
     pub ratio_free_bytes: u64,
-    /// Longest chain of deltas (`parler.import.deltaDepth`).
+    /// Longest chain of deltas (`parler.import.maxDeltaDepth`).
     pub delta_depth: u64,
 }
 
@@ -127,11 +127,11 @@ impl Budget {
     /// Returns the configuration key that sets this budget.
     pub fn option(self) -> &'static str {
         match self {
-            Budget::Objects => "parler.import.objects",
-            Budget::ObjectBytes => "parler.import.objectSize",
-            Budget::TotalBytes => "parler.import.totalSize",
-            Budget::Ratio => "parler.import.ratio",
-            Budget::DeltaDepth => "parler.import.deltaDepth",
+            Budget::Objects => "parler.import.maxObjects",
+            Budget::ObjectBytes => "parler.import.maxObjectSize",
+            Budget::TotalBytes => "parler.import.maxTotalSize",
+            Budget::Ratio => "parler.import.maxRatio",
+            Budget::DeltaDepth => "parler.import.maxDeltaDepth",
         }
     }
 

@@ -2,7 +2,6 @@
 
 /// A stage of the work, in the order in which the stages follow one another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Stage {
     /// Walking commits.
     Commits,

@@ -78,7 +78,6 @@ impl Plan {
 
 /// Why no bundle can be made of a range.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum PlanError {
     /// The bases reach everything that the tips reach.
     #[error("the range holds no commits")]

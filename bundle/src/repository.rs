@@ -57,7 +57,10 @@ pub fn open(dir: &Path) -> Result<gix::Repository, OpenError> {
 
 /// Finds the repository that git itself would use in `dir`: the one in `GIT_DIR` if that is set (with `GIT_WORK_TREE` and
 /// the other variables that git knows), else in `dir` or the nearest directory above it.
-pub fn discover(dir: &Path) -> Result<gix::Repository, OpenError> {
+///
+/// `config` holds settings that count before those of files, as `git -c` gives them: `section.key=value`.
+pub fn discover(dir: &Path, config: &[BString]) -> Result<gix::Repository, OpenError> {
+    let options = || options().cli_overrides(config.iter().cloned());
     let upwards = gix::discover::upwards::Options { match_ceiling_dir_or_error: false, ..Default::default() };
     let trust = Mapping { full: options(), reduced: options() };
     finish(dir, ThreadSafeRepository::discover_with_environment_overrides_opts(dir, upwards, trust))

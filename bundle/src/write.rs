@@ -47,7 +47,6 @@ pub struct Created {
 
 /// Why a bundle was not written. What has been written so far is of no use.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum CreateError {
     /// An object of the range cannot be read.
     #[error(transparent)]

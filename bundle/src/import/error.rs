@@ -15,7 +15,6 @@ use crate::scan::ScanError;
 
 /// Why a bundle was not imported. The repository is as it was.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ImportError {
     /// The header cannot be read, or asks for something that is not possible here.
     #[error(transparent)]
