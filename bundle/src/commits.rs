@@ -23,11 +23,7 @@ pub struct ListedCommit {
 }
 
 /// Lists the commits that `tips` reach in a pack with `commits`; returns them and how many there are, listed or not.
-pub(crate) fn list(
-    tips: &[ObjectId],
-    commits: &HashMap<ObjectId, PackCommit>,
-    find: &impl Find,
-) -> Result<(Vec<ListedCommit>, usize), gix::Error> {
+pub(crate) fn list(tips: &[ObjectId], commits: &HashMap<ObjectId, PackCommit>) -> (Vec<ListedCommit>, usize) {
     let mut queue = BinaryHeap::new();
     let mut seen = HashSet::default();
     let mut push = |id: ObjectId, queue: &mut BinaryHeap<(i64, ObjectId)>| {
@@ -44,13 +40,13 @@ pub(crate) fn list(
     while let Some((_, id)) = queue.pop() {
         count += 1;
         if listed.len() < LISTED_COMMITS_MAX {
-            listed.push(id);
+            listed.push(ListedCommit { id, subject: commits[&id].subject.clone() });
         }
         for parent in &commits[&id].parents {
             push(*parent, &mut queue);
         }
     }
-    Ok((with_subjects(&listed, find)?, count))
+    (listed, count)
 }
 
 /// Lists the commits of `repo` that `tips` reach and `prerequisites` do not.

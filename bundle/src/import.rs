@@ -165,13 +165,8 @@ impl<'a> Import<'a> {
         options: &'a ImportOptions,
         report: Report<'_>,
     ) -> Result<Self, ImportError> {
-        let accept = |header: &Header| {
-            if header.object_format != repo.object_hash() {
-                let (bundle, repository) = (header.object_format, repo.object_hash());
-                return Err(ImportError::ObjectFormat { bundle, repository });
-            }
-            options.expected.as_ref().map_or(Ok(()), |expected| as_announced(header, expected))
-        };
+        let hash = Some(repo.object_hash());
+        let accept = |header: &Header| accept(header, hash, options.expected.as_ref());
         let (header, pack_offset, scan) =
             open_bundle(file, &options.budgets, &options.interrupt, report, accept)?;
         let tips = tips(&header);
@@ -211,8 +206,7 @@ impl<'a> Import<'a> {
         connect::check(self.repo, &staged.facts, &mut self.commits, &self.own_tips)?;
         let targets = self.staged_tips(&staged)?;
         self.check_related(&staged)?;
-        let (commits, commit_count) =
-            commits::list(&targets, &staged.facts.commits, &staged.view).map_err(ImportError::Repository)?;
+        let (commits, commit_count) = commits::list(&targets, &staged.facts.commits);
         if !self.options.dry_run {
             self.commit(&staged, &objects_dir)?;
         }
@@ -391,6 +385,20 @@ pub(crate) fn tips(header: &Header) -> Vec<Tip> {
         tip.name == "HEAD" && header.refs.iter().any(|other| other.name != "HEAD" && other.id == tip.id)
     };
     header.refs.iter().filter(|tip| !is_alias(tip)).cloned().collect()
+}
+
+/// Compares the header with the repository, and with what was announced.
+pub(crate) fn accept(
+    header: &Header,
+    repository: Option<gix::hash::Kind>,
+    expected: Option<&Expected>,
+) -> Result<(), ImportError> {
+    if let Some(repository) = repository
+        && header.object_format != repository
+    {
+        return Err(ImportError::ObjectFormat { bundle: header.object_format, repository });
+    }
+    expected.map_or(Ok(()), |expected| as_announced(header, expected))
 }
 
 fn as_announced(header: &Header, expected: &Expected) -> Result<(), ImportError> {

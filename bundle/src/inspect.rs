@@ -2,11 +2,13 @@
 //! same id is here with other bytes.
 
 use gix::ObjectId;
+use gix::bstr::BString;
 use gix::hash::{Kind as HashKind, oid};
 use gix::hashtable::{HashMap, HashSet};
 use gix::objs::{Exists, Find, FindHeader, Kind};
 
 use crate::check::{self, CheckError, Links, Special};
+use crate::history;
 use crate::resolve::{ResolveError, Visitor};
 
 /// A commit of the pack.
@@ -16,6 +18,8 @@ pub(crate) struct PackCommit {
     pub seconds: i64,
     /// Its parents, in the pack or not.
     pub parents: Vec<ObjectId>,
+    /// The first paragraph of its message.
+    pub subject: BString,
 }
 
 /// What the objects of a pack say, collected.
@@ -98,7 +102,7 @@ impl Inspector {
 impl Visitor for Inspector {
     fn object(&mut self, kind: Kind, id: &oid, bytes: &[u8]) -> Result<(), ResolveError> {
         let id = id.to_owned();
-        let mut sink = Sink { id, facts: &mut self.facts };
+        let mut sink = Sink { id, bytes, facts: &mut self.facts };
         check::object(kind, bytes, self.hash, &mut sink).map_err(|reason| CheckError { id, kind, reason })?;
         self.facts.object(id, kind);
         if let Some(here) = &self.here
@@ -124,6 +128,7 @@ impl Visitor for Inspector {
 
 struct Sink<'a> {
     id: ObjectId,
+    bytes: &'a [u8],
     facts: &'a mut Facts,
 }
 
@@ -137,6 +142,7 @@ impl Links for Sink<'_> {
     }
 
     fn commit(&mut self, parents: &[ObjectId], seconds: i64) {
-        self.facts.commits.insert(self.id, PackCommit { seconds, parents: parents.to_vec() });
+        let subject = history::subject(self.bytes);
+        self.facts.commits.insert(self.id, PackCommit { seconds, parents: parents.to_vec(), subject });
     }
 }

@@ -55,6 +55,15 @@ pub const LISTED_COMMITS_MAX: usize = 1000;
 /// Most changed paths that the diffstat of a preview lists; those beyond are counted only.
 pub const LISTED_PATHS_MAX: usize = 10_000;
 
+/// Most trees that one comparison reads.
+pub const COMPARED_TREES_MAX: usize = 200_000;
+
+/// Longest path of a directory that a comparison enters.
+pub const PATH_BYTES_MAX: usize = 32 * 1024;
+
+/// Most bytes of blobs that one diffstat or patch compares; what is beyond counts as binary.
+pub const DIFF_TOTAL_BYTES_MAX: u64 = 512 << 20;
+
 /// Largest blob that is compared line by line; a larger one counts as binary.
 pub const DIFF_BLOB_BYTES_MAX: u64 = 8 << 20;
 

@@ -12,6 +12,7 @@ use crate::range::Prerequisite;
 use crate::refs::RefsError;
 use crate::resolve::ResolveError;
 use crate::scan::ScanError;
+use crate::tree_diff::DiffError;
 
 /// Why a bundle was not imported. The repository is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +94,9 @@ pub enum ImportError {
     /// The repository could not be read.
     #[error("could not read this repository")]
     Repository(#[source] gix::Error),
+    /// The trees of a preview could not be compared.
+    #[error(transparent)]
+    Diff(#[from] DiffError),
     /// An object of the repository could not be read.
     #[error(transparent)]
     Object(#[from] crate::ObjectError),
