@@ -2,8 +2,10 @@
 //! The arguments of each command stand in `cli/arguments.rs`, their longer explanations in `page.rs`.
 
 mod arguments;
+mod limits;
 
 pub(crate) use arguments::*;
+pub(crate) use limits::LimitOptions;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
@@ -56,6 +58,10 @@ pub(crate) struct Global {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    Push(Push),
+    Apply(Apply),
+    Drop(Drop),
+    Prune(Prune),
     Setup(Setup),
     Help(Help),
 }

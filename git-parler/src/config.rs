@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use bundle::Budget;
 use gix::bstr::{BStr, BString, ByteSlice};
 use gix::config::{Boolean, File};
 
@@ -51,19 +52,6 @@ pub(crate) enum When {
     Never,
 }
 
-/// Budgets of an import as configured; `None` where the default counts. `parler.import.<name>`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ImportBudgets {
-    /// `maxObjects`: objects in one bundle.
-    pub(crate) objects: Option<u64>,
-    /// `maxObjectSize`: bytes of one object, inflated.
-    pub(crate) object_bytes: Option<u64>,
-    /// `maxTotalSize`: bytes of all objects, inflated.
-    pub(crate) total_bytes: Option<u64>,
-    /// `maxDeltaDepth`: deltas upon deltas.
-    pub(crate) delta_depth: Option<u64>,
-}
-
 /// Everything that can be set, with options over environment over configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -86,7 +74,7 @@ pub(crate) struct Settings {
     /// Whether `ws://` may leave this machine.
     pub(crate) is_insecure: bool,
     /// Budgets of an import.
-    pub(crate) import: ImportBudgets,
+    pub(crate) import: bundle::Budgets,
     /// Whether hints are wanted.
     pub(crate) advice: bool,
     /// When to use color.
@@ -176,12 +164,7 @@ impl Settings {
             base: bases,
             ca_file: source.path("caFile", "PARLER_CA_FILE"),
             is_insecure: source.boolean("insecure", "PARLER_INSECURE")?.unwrap_or(false),
-            import: ImportBudgets {
-                objects: source.size("parler.import.maxObjects")?,
-                object_bytes: source.size("parler.import.maxObjectSize")?,
-                total_bytes: source.size("parler.import.maxTotalSize")?,
-                delta_depth: source.size("parler.import.maxDeltaDepth")?,
-            },
+            import: source.budgets()?,
             advice: source.key_boolean("advice.parler")?.unwrap_or(true),
             color: source.color()?,
             pager: source.pager(),
@@ -234,6 +217,20 @@ impl Source<'_> {
         let wrong = || self.bad_key(key, "a number such as 1000, 64k, 256m or 4g");
         let number = self.file.integer(key).map_err(|_wrong| wrong())?;
         number.map(|number| u64::try_from(number).map_err(|_negative| wrong())).transpose()
+    }
+
+    fn budgets(&self) -> Result<bundle::Budgets, Error> {
+        let mut budgets = bundle::Budgets::default();
+        for (budget, value) in [
+            (Budget::Objects, &mut budgets.objects),
+            (Budget::ObjectBytes, &mut budgets.object_bytes),
+            (Budget::TotalBytes, &mut budgets.total_bytes),
+            (Budget::Ratio, &mut budgets.ratio),
+            (Budget::DeltaDepth, &mut budgets.delta_depth),
+        ] {
+            *value = self.size(budget.option())?.unwrap_or(*value);
+        }
+        Ok(budgets)
     }
 
     fn color(&self) -> Result<When, Error> {

@@ -1,6 +1,7 @@
 //! How a command fails: one table (code → exit code → sentence → hint), and the value a command returns. Which
 //! error of which crate has which code stands in `error/rows.rs`. The codes and exit codes are a contract.
 
+mod bundle;
 mod client;
 mod protocol;
 mod rows;

@@ -9,10 +9,16 @@ mod cli;
 mod commands;
 mod completion;
 mod config;
+mod context;
 mod error;
+mod handoff;
+mod incoming;
 mod interrupt;
 mod page;
+mod repo;
 mod setup;
+mod stages;
+mod start_hub;
 mod ui;
 
 use std::process::ExitCode;
@@ -20,6 +26,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::{Cli, Verb};
+use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::ui::Ui;
 
@@ -33,24 +40,25 @@ fn main() -> ExitCode {
 /// Runs one command; whatever it is, its failure is reported here and nowhere else.
 fn run(cli: Cli) -> ExitCode {
     let Cli { global, verb } = cli;
-    let environment = config::Environment::of_process();
-    let settings = config::global_file(&environment)
-        .and_then(|file| config::Settings::read(&file, &environment, &global));
-    let (settings, ui) = match settings {
-        Ok(settings) => {
-            let ui = Ui::new(&global, &settings, &environment);
-            (settings, ui)
-        }
-        Err(error) => return Ui::plain(global.json).fail(&error.into()),
+    let context = match verb {
+        Verb::Help(_) | Verb::Setup(_) => Context::outside(&global),
+        _ => Context::look_around(&global),
+    };
+    let context = match context {
+        Ok(context) => context,
+        Err(failure) => return Ui::plain(global.json).fail(&failure),
     };
     let result = match verb {
-        Verb::Help(arguments) => commands::help::run(&ui, &arguments),
-        Verb::Setup(arguments) => commands::setup::run(&ui, &environment, &arguments),
+        Verb::Push(arguments) => commands::push::run(&context, &arguments),
+        Verb::Apply(arguments) => commands::apply::run(&context, &arguments),
+        Verb::Drop(arguments) => commands::drop::run(&context, &arguments),
+        Verb::Prune(arguments) => commands::drop::prune(&context, &arguments),
+        Verb::Setup(arguments) => commands::setup::run(&context.ui, &context.environment, &arguments),
+        Verb::Help(arguments) => commands::help::run(&context.ui, &arguments),
     };
-    drop(settings);
-    match result.and_then(|()| ui.finish()) {
+    match result.and_then(|()| context.ui.finish()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => ui.fail(&failure),
+        Err(failure) => context.ui.fail(&failure),
     }
 }
 

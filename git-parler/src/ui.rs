@@ -93,6 +93,12 @@ impl Ui {
         self.json
     }
 
+    /// Returns standard output for a result that is bytes and no text.
+    #[expect(clippy::unused_self, reason = "whoever writes has a printer")]
+    pub(crate) fn bytes(&self) -> impl Write {
+        io::BufWriter::new(io::stdout().lock())
+    }
+
     /// Prints a result as one JSON object on a line.
     pub(crate) fn answer(&self, value: &impl Serialize) {
         let mut bytes = serde_json::to_vec(value).expect("answers have string keys and no failing part");

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::LimitOptions;
+
 /// Hand commits to the other side
 #[derive(Args, Debug)]
 #[command(after_long_help = include_str!("../page/push.txt"))]
@@ -131,6 +133,8 @@ pub(crate) struct Hub {
     /// Run as the local hub that a command started
     #[arg(long, hide = true, conflicts_with_all = ["status", "stop"])]
     pub(crate) local_child: bool,
+    #[command(flatten)]
+    pub(crate) limits: LimitOptions,
 }
 
 /// Install the manual pages and the completion of bash, zsh and fish

@@ -51,9 +51,9 @@ fn a_value_of_the_wrong_kind_is_named() {
 fn budgets_take_the_suffixes_of_git() {
     let config = "[parler \"import\"]\n\tmaxObjectSize = 2m\n\tmaxTotalSize = 1g\n";
     let budgets = read(config, &[], &Global::default()).unwrap().import;
-    assert_eq!(budgets.object_bytes, Some(2 << 20));
-    assert_eq!(budgets.total_bytes, Some(1 << 30));
-    assert_eq!(budgets.objects, None);
+    assert_eq!(budgets.object_bytes, 2 << 20);
+    assert_eq!(budgets.total_bytes, 1 << 30);
+    assert_eq!(budgets.objects, bundle::Budgets::default().objects);
 }
 
 #[test]

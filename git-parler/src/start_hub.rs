@@ -1,0 +1,59 @@
+//! The local hub's process: started detached by whoever needs it, asked to leave by a newer version.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use client::local_hub::LocalHubControl;
+
+/// Starts the local hub of one data directory.
+#[derive(Debug, Clone)]
+pub(crate) struct Starter {
+    folder: PathBuf,
+}
+
+impl Starter {
+    /// Names the hub's folder, `<data>/hub`.
+    pub(crate) const fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+}
+
+impl LocalHubControl for Starter {
+    fn start(&self) -> io::Result<()> {
+        let mut command = Command::new(program()?);
+        command.args(["hub", "--local-child", "--data"]).arg(&self.folder).current_dir("/");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        // What belongs to the command that happens to need a hub must not live on in it.
+        for (name, _) in std::env::vars_os() {
+            if name.as_encoded_bytes().starts_with(b"GIT_") || name == "PARLER_SESSION_KEY" {
+                command.env_remove(name);
+            }
+        }
+        // The child makes a session of its own and outlives us; the one that loses the race for the lock leaves quietly.
+        command.spawn().map(drop)
+    }
+
+    fn hand_over(&self, pid: u32) -> io::Result<()> {
+        terminate(pid)
+    }
+}
+
+/// Asks process `pid` to end.
+pub(crate) fn terminate(pid: u32) -> io::Result<()> {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    let pid = pid.ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(rustix::process::kill_process(pid, rustix::process::Signal::TERM)?)
+}
+
+/// Returns this very program, also when its file was replaced by a newer one meanwhile.
+fn program() -> io::Result<PathBuf> {
+    let running = PathBuf::from("/proc/self/exe");
+    match std::env::current_exe() {
+        Ok(path) if path.is_file() => Ok(path),
+        _ if File::open(&running).is_ok() => Ok(running),
+        Ok(path) => Ok(path),
+        Err(error) => Err(error),
+    }
+}
