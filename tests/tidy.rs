@@ -222,6 +222,59 @@ fn every_sentence_about_security_names_tests_that_exist() {
     none(&wrong);
 }
 
+/// The error types of a source that other crates can see, or that commands of the binary return.
+fn errors(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for after in text.split("#[derive(").skip(1) {
+        let (derived, item) = after.split_once(")]").unwrap_or((after, ""));
+        let is_error = derived.split(',').any(|name| name.trim().ends_with("Error"));
+        let declared =
+            item.lines().map(str::trim).find(|line| line.contains("enum ") || line.contains("struct "));
+        let words: Vec<_> = declared.unwrap_or_default().split_whitespace().collect();
+        if let (true, [visible, _, name, ..]) = (is_error, words.as_slice())
+            && visible.starts_with("pub")
+        {
+            found.push(format!("{visible} {}", name.trim_end_matches(['{', ';', '('])));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_error_of_every_crate_has_a_row_without_a_wildcard() {
+    let rows = files(&["rs"]).into_iter().filter(|path| named(path).starts_with("git-parler/src/error/"));
+    let rows: Vec<(String, String)> = rows.map(|path| (named(&path), read(&path))).collect();
+    let mut wrong = Vec::new();
+    for path in files(&["rs"]) {
+        let name = named(&path);
+        let Some((owner, _)) = name.split_once("/src/") else { continue };
+        let is_ours = owner == "git-parler";
+        for error in errors(&read(&path)) {
+            let (visible, error) = error.split_once(' ').expect("two words");
+            if visible != "pub" && !is_ours {
+                continue;
+            }
+            // Within the binary every module calls its error `Error`; elsewhere the name says which it is.
+            let module = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let wanted = if is_ours { format!("{module}::{error}") } else { error.to_owned() };
+            let file = format!("git-parler/src/error/{}.rs", if is_ours { "rows" } else { owner });
+            let row = format!("impl Report for {wanted} {{");
+            let qualified = format!("impl Report for {owner}::{error} {{");
+            let has_row = rows
+                .iter()
+                .any(|(name, text)| *name == file && (text.contains(&row) || text.contains(&qualified)));
+            if !has_row {
+                wrong.push(format!("{file}: {row}"));
+            }
+        }
+    }
+    for (name, text) in &rows {
+        let bodies = text.split("fn code(&self)").skip(1).filter_map(|after| after.split("\n    }\n").next());
+        wrong.extend(bodies.filter(|body| body.contains("_ =>")).map(|_| format!("{name}: a wildcard")));
+    }
+    none(&wrong);
+}
+
 #[test]
 fn every_link_within_the_documents_leads_somewhere() {
     let mut wrong = Vec::new();
