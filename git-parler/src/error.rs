@@ -3,6 +3,7 @@
 
 mod bundle;
 mod client;
+mod hub;
 mod protocol;
 mod rows;
 

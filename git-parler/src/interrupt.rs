@@ -1,5 +1,6 @@
 //! Ctrl-C. Work that has something to clean up holds a [`Guard`]: then the first Ctrl-C sets a flag that the work
-//! looks at, and the second ends the process. Without a guard the first one ends it, as everywhere.
+//! looks at, and the second ends the process. Without a guard the first one ends it, as everywhere. A hub, which
+//! runs until it is told to end, waits for [`asked_to_end`].
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use signal_hook::consts::SIGINT;
 use signal_hook::flag;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// While this lives, the first Ctrl-C sets [`Guard::flag`] and ends nothing.
 #[derive(Debug)]
@@ -17,6 +19,21 @@ struct Switches {
     /// Whether the next Ctrl-C ends the process.
     is_deadly: Arc<AtomicBool>,
     was_pressed: Arc<AtomicBool>,
+}
+
+/// Waits for Ctrl-C or for what `kill` sends. Needs a running tokio runtime.
+///
+/// # Errors
+///
+/// When the system lets no signal be caught.
+pub(crate) fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
+    let (mut pressed, mut told) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = pressed.recv() => {}
+            _ = told.recv() => {}
+        }
+    })
 }
 
 impl Guard {

@@ -3,6 +3,7 @@
 use protocol::conn::client::{ClientFault, RequestError};
 use protocol::id::ParseError;
 use protocol::json::JsonError;
+use protocol::part::PartError;
 use protocol::refusal::{Refusal, RefusalCode};
 use protocol::room::RangeError;
 use protocol::signed::StatementError;
@@ -84,6 +85,20 @@ impl Report for StatementError {
         match self {
             Self::BadSignature(_) | Self::BadShape { .. } | Self::TooLong(_) => Code::BadStatement,
             Self::NeedsNewer { .. } => Code::Unsupported,
+        }
+    }
+}
+
+impl Report for PartError {
+    fn code(&self) -> Code {
+        match self {
+            Self::NoGitBundle
+            | Self::ObjectFormat
+            | Self::Tips
+            | Self::Prerequisites
+            | Self::NotRepeated
+            | Self::ObjectId
+            | Self::StatedTooLong => Code::BadStatement,
         }
     }
 }

@@ -138,7 +138,7 @@ fn a_staged_prefix_that_was_damaged_is_found_out() {
     upload.append(b"01234").unwrap();
     drop(upload);
     let name = place.names("staging").remove(0);
-    fs::write(place.folder.path().join("staging").join(name), b"XXXXX").unwrap();
+    fs::write(place.folder.path().join("staging").join(name), b"-----").unwrap();
     let upload = place.stage(b"0123456789").unwrap();
     upload.append(b"56789").unwrap();
     assert!(matches!(upload.finish(), Err(BlobError::HashMismatch)));
