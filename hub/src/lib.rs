@@ -9,6 +9,8 @@ mod cast;
 mod clock;
 mod config;
 mod drive;
+#[cfg(test)]
+mod e2e;
 mod error;
 mod fanout;
 mod fatal;

@@ -1,1 +1,0 @@
-//! The service on a store in memory.
