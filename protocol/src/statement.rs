@@ -145,35 +145,32 @@ impl Seat {
     }
 }
 
-impl Statement for Login {
-    const TYPE: &'static str = "login";
-    type Author = Agent;
+macro_rules! statements {
+    ($($name:ident by $author:ident = $label:literal { $($rule:tt)* })*) => {
+        $(impl Statement for $name {
+            const TYPE: &'static str = $label;
+            type Author = $author;
+            $($rule)*
+        })*
+
+        /// Every type of statement of this version.
+        pub const TYPES: &[&str] = &[$($label,)*];
+    };
 }
 
-impl Statement for HubProof {
-    const TYPE: &'static str = "hub";
-    type Author = Hub;
-}
-
-impl Statement for Seat {
-    const TYPE: &'static str = "seat";
-    type Author = User;
-}
-
-impl Statement for Genesis {
-    const TYPE: &'static str = "genesis";
-    type Author = User;
-
-    /// A home has one writing, so that a user has one home on a hub.
-    fn is_written(&self, bytes: &str) -> bool {
-        self.kind != RoomKind::Home || bytes == json::write(&Self::home(self.hub))
+statements! {
+    Login by Agent = "login" {}
+    HubProof by Hub = "hub" {}
+    Seat by User = "seat" {}
+    Genesis by User = "genesis" {
+        /// A home has one writing, so that a user has one home on a hub.
+        fn is_written(&self, bytes: &str) -> bool {
+            self.kind != RoomKind::Home || bytes == json::write(&Self::home(self.hub))
+        }
     }
-}
-
-impl Statement for Message {
-    const TYPE: &'static str = "message";
-    type Author = Agent;
-    const IS_VOID_WITHOUT_NEEDS: bool = false;
+    Message by Agent = "message" {
+        const IS_VOID_WITHOUT_NEEDS: bool = false;
+    }
 }
 
 /// The type of the countersignature by which a closed hub's join key lets a login in.

@@ -1,0 +1,1 @@
+//! The tables of `docs/PROTOCOL.md` against the code.
