@@ -419,3 +419,6 @@ fn id_line(bytes: &[u8], hash: HashKind) -> Option<(ObjectId, &[u8])> {
 fn line(bytes: &[u8]) -> (&[u8], &[u8]) {
     bytes.split_once_str(b"\n").unwrap_or((bytes, b""))
 }
+
+#[cfg(test)]
+mod tests;
