@@ -130,6 +130,7 @@ impl Client {
         if !members.iter().any(|member| member.id == me.id) {
             members.push(me.clone());
         }
+        members.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
         Ok(Status {
             me,
             user: self.seat.user(),

@@ -23,3 +23,6 @@ pub use link::transfer::Progress;
 pub use push::Posted;
 pub use seat::VerifiedBlob;
 pub use settings::Settings;
+
+#[cfg(test)]
+mod tests;

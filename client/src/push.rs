@@ -13,7 +13,7 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::link::LinkError;
 use crate::link::transfer::{Progress, upload};
-use crate::seat::{self, SpooledPost};
+use crate::seat::{self, SpoolEntry, SpooledPost};
 
 /// Where a handoff stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,9 +50,9 @@ impl Client {
         upload(&self.link, put, bundle, progress).await?;
         let blob = part.blob;
         let body = Body { parts: vec![Part::Bundle(Box::new(part))], reply_to: None, hops: None };
-        let spooled = self.sign(room, blob, body.to_text(), None)?;
-        let seq = self.post(spooled).await?;
-        Ok(Posted { room, seq, deduplicated: false })
+        let n = self.rooms[&room].last_n(&self.seat.agent()) + 1;
+        let spooled = self.sign(room, blob, body.to_text(), n);
+        self.post(self.spool.keep(spooled)?).await
     }
 
     /// Posts what was signed and not answered; returns the places it got.
@@ -60,7 +60,7 @@ impl Client {
         let mut places = Vec::new();
         for spooled in self.spool.pending(self.hub(), room, self.seat.agent())? {
             match self.post(spooled).await {
-                Ok(seq) => places.push(seq),
+                Ok(posted) => places.push(posted.seq),
                 // The hub does not want it any more (its blob expired, say); what is pushed now must not suffer.
                 Err(Error::Link(LinkError::Refused(_))) => {}
                 Err(error) => return Err(error),
@@ -92,18 +92,12 @@ impl Client {
         Ok(same.map(|handoff| handoff.seq))
     }
 
-    /// Signs a message and spools it as signed.
-    fn sign(
-        &self,
-        room: RoomId,
-        blob: protocol::id::BlobId,
-        body: String,
-        n: Option<u64>,
-    ) -> Result<SpooledPost, Error> {
+    /// Signs a message.
+    fn sign(&self, room: RoomId, blob: protocol::id::BlobId, body: String, n: u64) -> SpooledPost {
         let state = &self.rooms[&room];
         let header = Message {
             room,
-            n: n.unwrap_or_else(|| state.last_n(&self.seat.agent()) + 1),
+            n,
             head: state.head(),
             sent: seat::now(),
             epoch: 0,
@@ -113,20 +107,19 @@ impl Client {
             needs: Vec::new(),
         };
         let message = signed::sign(self.seat.agent_key(), header).signed().clone();
-        let spooled = SpooledPost { hub: self.hub(), room, blob, message, body };
-        self.spool.keep(&spooled)?;
-        Ok(spooled)
+        SpooledPost { hub: self.hub(), room, blob, message, body }
     }
 
-    /// Posts a spooled message, signing anew where another process of this seat was faster; returns its place.
-    async fn post(&mut self, mut spooled: SpooledPost) -> Result<u64, Error> {
-        let room = spooled.room;
+    /// Posts a spooled message. Where another process of this seat was faster it is signed anew, unless that one has said
+    /// the same.
+    async fn post(&mut self, mut spooled: SpoolEntry) -> Result<Posted, Error> {
+        let (room, mut last) = (spooled.post().room, None);
         for _ in 0..SIGN_AGAIN_MAX {
-            let (message, body) = (spooled.message.clone(), spooled.body.clone());
+            let (message, body) = (spooled.post().message.clone(), spooled.post().body.clone());
             let refusal = match self.link.request(Request::Post(Post { room, message, body })).await {
                 Ok(Answer::Post(posted)) => {
-                    self.spool.remove(&spooled);
-                    return Ok(posted.seq);
+                    spooled.remove();
+                    return Ok(Posted { room, seq: posted.seq, deduplicated: false });
                 }
                 Ok(_) => unreachable!("an answer is read by the kind of its request"),
                 Err(LinkError::Refused(refusal)) => refusal,
@@ -134,25 +127,63 @@ impl Client {
                 Err(error) => return Err(error.into()),
             };
             let n = match refusal.code {
-                RefusalCode::Conflict => refusal.next_n,
-                RefusalCode::Stale => None,
+                RefusalCode::Conflict => refusal.next_n.unwrap_or_default(),
+                RefusalCode::Stale => 0,
                 _ => {
-                    self.spool.remove(&spooled);
+                    spooled.remove();
                     return Err(LinkError::Refused(refusal).into());
                 }
             };
-            self.home().await?;
-            if n.is_some_and(|n| n <= self.rooms[&room].last_n(&self.seat.agent())) {
-                self.spool.remove(&spooled);
+            // Looked at before catching up: what is stored by then may well be beyond.
+            let me = self.seat.agent();
+            if refusal.code == RefusalCode::Conflict && n <= self.rooms[&room].last_n(&me) {
+                spooled.remove();
                 return Err(Error::Contradiction { room });
             }
-            let anew = self.sign(room, spooled.blob, spooled.body.clone(), n)?;
-            self.spool.remove(&spooled);
-            spooled = anew;
+            self.home().await?;
+            last = Some(refusal);
+            let body = Body::parse(&spooled.post().body).ok();
+            if let Some(part) = body.as_ref().and_then(Body::bundle)
+                && let Some(seq) = self.standing(room, part).await?
+            {
+                spooled.remove();
+                return Ok(Posted { room, seq, deduplicated: true });
+            }
+            let n = n.max(self.rooms[&room].last_n(&me) + 1);
+            let anew = self.sign(room, spooled.post().blob, spooled.post().body.clone(), n);
+            spooled = spooled.replace(anew)?;
         }
-        Err(Error::Contradiction { room })
+        Err(last.map_or(Error::Contradiction { room }, |refusal| LinkError::Refused(refusal).into()))
     }
 }
 
 /// How often a message is signed anew because another process of the seat was faster.
 const SIGN_AGAIN_MAX: usize = 64;
+
+#[cfg(test)]
+impl Client {
+    /// Counts the spooled messages of this seat.
+    pub(crate) fn spooled(&self, room: RoomId) -> usize {
+        self.spool.pending(self.hub(), room, self.seat.agent()).unwrap().len()
+    }
+
+    /// Puts the stored message of `part` back into the spool, as after a crash before the hub's answer.
+    pub(crate) async fn spooled_again(&mut self, part: &BundlePart) -> bool {
+        let found = self.find(part.blob.into()).await.unwrap();
+        let places = std::collections::BTreeSet::from([found.seq]);
+        let room = self.rooms.get_mut(&found.room).unwrap();
+        let stored = room.messages(&self.link, places).await.unwrap().remove(0);
+        let (message, body) = (stored.header.signed().clone(), stored.body_text.unwrap());
+        let spooled = SpooledPost { hub: self.hub(), room: found.room, blob: part.blob, message, body };
+        drop(self.spool.keep(spooled).unwrap());
+        self.spooled(found.room) == 1
+    }
+
+    /// Signs a message and goes no further.
+    pub(crate) async fn sign_and_crash(&mut self, room: RoomId, part: &BundlePart) {
+        self.home().await.unwrap();
+        let body = Body { parts: vec![Part::Bundle(Box::new(part.clone()))], reply_to: None, hops: None };
+        let n = self.rooms[&room].last_n(&self.seat.agent()) + 1;
+        drop(self.spool.keep(self.sign(room, part.blob, body.to_text(), n)).unwrap());
+    }
+}

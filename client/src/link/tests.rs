@@ -1,8 +1,5 @@
 //! The link against the protocol's own hub end, over real sockets and lines that break.
 
-mod line;
-mod peer;
-
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,41 +10,24 @@ use protocol::id::{BlobId, RoomId};
 use protocol::key::HubKey;
 use protocol::refusal::RefusalCode;
 
-use self::line::Line;
-use self::peer::Peer;
 use super::transfer::{TransferError, download, upload};
 use super::{Dialer, Link, LinkError, Patience};
 use crate::seat::{BlobCache, CacheError, Seat};
-use crate::settings::{HubAddress, JoinSecret, Settings};
+use crate::settings::{JoinSecret, Settings};
+use crate::tests::bytes;
+use crate::tests::line::{self, Line};
+use crate::tests::peer::Peer;
 
 const ROOM: RoomId = RoomId::from_bytes([5; 32]);
 
-fn settings(data: &Path, address: &str) -> Settings {
-    Settings {
-        data: data.join("data"),
-        cache: data.join("cache"),
-        hub: address.parse::<HubAddress>().unwrap(),
-        name: "ana/app".to_owned(),
-        seat_dir: None,
-        join_secret: None,
-        insecure: false,
-        version: "0.1.0".to_owned(),
-    }
+fn settings(home: &Path, address: &str) -> Settings {
+    crate::tests::settings(home, "app", address)
 }
 
 fn link_with(settings: &Settings) -> Link {
     let seat = Arc::new(Seat::open(settings).unwrap());
     let patience = Patience { first: Duration::from_millis(50), again: Duration::from_secs(20) };
     Link::new(Dialer::new(settings, seat, None).unwrap().with_patience(patience))
-}
-
-fn bytes(length: usize) -> Vec<u8> {
-    let mut state = 9u64;
-    let next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        u8::try_from(state >> 56).unwrap()
-    };
-    std::iter::repeat_with(next).take(length).collect()
 }
 
 #[tokio::test]
@@ -135,7 +115,7 @@ async fn a_hub_that_restarts_is_found_again_without_a_word() {
 async fn a_blob_goes_up_and_down_over_a_line_that_breaks_hundreds_of_times() {
     let dir = tempfile::tempdir().unwrap();
     let peer = Peer::start(1).await;
-    let content = bytes(20 << 20);
+    let content = bytes(20 << 20, 9);
     let (id, size) = (BlobId::of(&content), content.len() as u64);
     let file = dir.path().join("bundle");
     std::fs::write(&file, &content).unwrap();
@@ -170,9 +150,9 @@ async fn a_blob_goes_up_and_down_over_a_line_that_breaks_hundreds_of_times() {
 async fn other_bytes_than_asked_for_never_become_a_blob() {
     let dir = tempfile::tempdir().unwrap();
     let peer = Peer::start(1).await;
-    let content = bytes(100_000);
+    let content = bytes(100_000, 9);
     let id = BlobId::of(&content);
-    peer.plant(id, bytes(100_001)[1..].to_vec());
+    peer.plant(id, bytes(100_001, 9)[1..].to_vec());
     let link = link_with(&settings(dir.path(), &peer.origin()));
     let cache = BlobCache::open(&dir.path().join("cache")).unwrap();
     let wrong = download(&link, &cache, (ROOM, id, 100_000), None).await.unwrap_err();
@@ -188,7 +168,7 @@ async fn other_bytes_than_asked_for_never_become_a_blob() {
 async fn bytes_damaged_on_this_disk_are_fetched_once_more_from_the_beginning() {
     let dir = tempfile::tempdir().unwrap();
     let peer = Peer::start(1).await;
-    let content = bytes(300_000);
+    let content = bytes(300_000, 9);
     let (id, size) = (BlobId::of(&content), content.len() as u64);
     peer.plant(id, content);
     let cache = BlobCache::open(&dir.path().join("cache")).unwrap();
@@ -204,7 +184,7 @@ async fn a_file_shorter_than_said_or_of_other_bytes_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let peer = Peer::start(1).await;
     let file = dir.path().join("bundle");
-    std::fs::write(&file, bytes(1000)).unwrap();
+    std::fs::write(&file, bytes(1000, 9)).unwrap();
     let link = link_with(&settings(dir.path(), &peer.origin()));
     let id = BlobId::of(b"another");
     let short = upload(&link, PutBlob { room: ROOM, id, size: 2000 }, &file, None).await.unwrap_err();

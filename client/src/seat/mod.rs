@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use cache::{BlobCache, BlobReader, CacheError, Partial, VerifiedBlob};
 pub use hubs::KnownHubs;
 pub use rooms::{RoomMemory, RoomState};
-pub use spool::{Spool, SpoolFile, SpooledPost};
+pub use spool::{Spool, SpoolEntry, SpoolFile, SpooledPost};
 
 use crate::files::{self, FileError, Lock};
 use crate::limits;

@@ -2,8 +2,10 @@
 //! answered yet. A spooled message is sent again unchanged, so the hub stores it once.
 
 use std::fs::{self, File, TryLockError};
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use protocol::id::{BlobId, RoomId};
 use protocol::json;
@@ -43,6 +45,14 @@ pub struct SpooledPost {
     pub body: String,
 }
 
+/// A spooled message that this process works on, and no other.
+#[derive(Debug)]
+pub struct SpoolEntry {
+    path: PathBuf,
+    post: SpooledPost,
+    _lock: File,
+}
+
 impl Spool {
     /// Opens the spool below the data folder and removes what crashed processes left in it long ago.
     ///
@@ -68,39 +78,32 @@ impl Spool {
         Ok(SpoolFile { file })
     }
 
-    /// Keeps a signed message until [`Spool::remove`]; when this returns it survives a crash.
+    /// Keeps a signed message until it is answered; when this returns it survives a crash.
     ///
     /// # Errors
     /// [`SeatError::File`] when it cannot be written.
-    pub fn keep(&self, post: &SpooledPost) -> Result<(), SeatError> {
-        Ok(files::replace(&self.path_of(post), json::write(post).as_bytes())?)
+    pub fn keep(&self, post: SpooledPost) -> Result<SpoolEntry, SeatError> {
+        let path = self.dir.join(format!("{}{POST_SUFFIX}", post.message.digest()));
+        let lock = write_locked(&path, &post)?;
+        Ok(SpoolEntry { path, post, _lock: lock })
     }
 
-    /// Returns the messages of `author` to `room` of `hub` that were signed and not answered, oldest first.
+    /// Takes over the messages of `author` to `room` of `hub` that were signed and not answered, oldest first. Those that
+    /// another process works on are its own.
     ///
     /// # Errors
     /// [`SeatError`] when one of them cannot be read or is damaged.
-    pub fn pending(&self, hub: HubId, room: RoomId, author: AgentId) -> Result<Vec<SpooledPost>, SeatError> {
+    pub fn pending(&self, hub: HubId, room: RoomId, author: AgentId) -> Result<Vec<SpoolEntry>, SeatError> {
         let mut found = Vec::new();
         for path in self.paths(POST_SUFFIX) {
-            // Another process may have sent and removed it meanwhile.
+            let Some((lock, time)) = lock_entry(&path)? else { continue };
             let Some(post) = read_json::<SpooledPost>(&path)? else { continue };
             if post.hub == hub && post.room == room && post.message.by() == author {
-                let time = fs::metadata(&path).and_then(|m| m.modified()).ok();
-                found.push((time, path, post));
+                found.push((time, SpoolEntry { path, post, _lock: lock }));
             }
         }
-        found.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
-        Ok(found.into_iter().map(|(_, _, post)| post).collect())
-    }
-
-    /// Removes a message that was answered.
-    pub fn remove(&self, post: &SpooledPost) {
-        files::remove_quietly(&self.path_of(post));
-    }
-
-    fn path_of(&self, post: &SpooledPost) -> PathBuf {
-        self.dir.join(format!("{}{POST_SUFFIX}", post.message.digest()))
+        found.sort_by(|a, b| (a.0, &a.1.path).cmp(&(b.0, &b.1.path)));
+        Ok(found.into_iter().map(|(_, entry)| entry).collect())
     }
 
     fn paths(&self, suffix: &str) -> Vec<PathBuf> {
@@ -128,6 +131,27 @@ impl Spool {
     }
 }
 
+impl SpoolEntry {
+    /// Returns the message with all that is needed to send it.
+    pub fn post(&self) -> &SpooledPost {
+        &self.post
+    }
+
+    /// Puts a newly signed message in the place of the one that the hub did not take; never are both there.
+    ///
+    /// # Errors
+    /// [`SeatError::File`] when it cannot be written; then the old one stands.
+    pub fn replace(self, post: SpooledPost) -> Result<Self, SeatError> {
+        let lock = write_locked(&self.path, &post)?;
+        Ok(Self { path: self.path, post, _lock: lock })
+    }
+
+    /// Removes a message that was answered.
+    pub fn remove(self) {
+        files::remove_quietly(&self.path);
+    }
+}
+
 impl SpoolFile {
     /// Returns the file's path, to be written by who builds the bundle.
     pub fn path(&self) -> &Path {
@@ -138,6 +162,33 @@ impl SpoolFile {
     pub fn file_mut(&mut self) -> &mut File {
         self.file.as_file_mut()
     }
+}
+
+/// Writes a message to `path`, locked for this process before it can be seen there.
+fn write_locked(path: &Path, post: &SpooledPost) -> Result<File, SeatError> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let made = tempfile::Builder::new().prefix(files::TEMPORARY_PREFIX).tempfile_in(dir);
+    let mut file = made.map_err(FileError::io("write in", dir))?;
+    file.as_file().lock().map_err(FileError::io("lock", path))?;
+    let written = file.write_all(json::write(post).as_bytes()).and_then(|()| file.as_file().sync_all());
+    written.map_err(FileError::io("write", path))?;
+    let file = file.persist(path).map_err(|e| FileError::io("replace", path)(e.error))?;
+    files::sync_dir(dir)?;
+    Ok(file)
+}
+
+/// Locks a spooled message and tells when it was written; `None` when another process works on it or has ended it.
+fn lock_entry(path: &Path) -> Result<Option<(File, SystemTime)>, SeatError> {
+    let Some(file) = files::open_private(path)? else { return Ok(None) };
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(None),
+        Err(TryLockError::Error(e)) => return Err(FileError::io("lock", path)(e).into()),
+    }
+    let ours = file.metadata().map_err(FileError::io("look at", path))?;
+    let is_there = fs::symlink_metadata(path).is_ok_and(|now| now.ino() == ours.ino());
+    let time = ours.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+    Ok(is_there.then_some((file, time)))
 }
 
 /// Tells whether no process works on the file: each holds a lock on its own.
@@ -155,7 +206,6 @@ mod tests {
     use protocol::key::{AgentKey, HubKey};
     use protocol::signed;
     use protocol::statement::LogPoint;
-    use std::io::Write as _;
     use std::time::SystemTime;
 
     fn post(author: u8, n: u64) -> SpooledPost {
@@ -187,23 +237,49 @@ mod tests {
         File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
     }
 
+    fn path_of(spool: &Spool, post: &SpooledPost) -> PathBuf {
+        spool.dir.join(format!("{}.post", post.message.digest()))
+    }
+
+    fn pending(spool: &Spool, like: &SpooledPost) -> Vec<SpoolEntry> {
+        spool.pending(like.hub, like.room, like.message.by()).unwrap()
+    }
+
+    fn posts(entries: &[SpoolEntry]) -> Vec<&SpooledPost> {
+        entries.iter().map(SpoolEntry::post).collect()
+    }
+
     #[test]
     fn a_signed_message_comes_back_unchanged_until_it_is_removed() {
         let dir = tempfile::tempdir().unwrap();
         let spool = Spool::open(dir.path()).unwrap();
         let (one, two, other) = (post(1, 1), post(1, 2), post(2, 1));
         for kept in [&one, &two, &other] {
-            spool.keep(kept).unwrap();
+            drop(spool.keep(kept.clone()).unwrap());
         }
-        age(&spool.path_of(&two), 60);
-        let again = Spool::open(dir.path()).unwrap();
-        let pending = again.pending(one.hub, one.room, one.message.by()).unwrap();
-        assert_eq!(pending, [two.clone(), one.clone()], "oldest first, and none of another seat");
-        assert!(pending[1].message.clone().verify().is_ok());
-        again.remove(&one);
-        assert_eq!(again.pending(one.hub, one.room, one.message.by()).unwrap(), [two]);
-        let elsewhere = HubKey::from_seed(&[9; 32]).public();
-        assert!(again.pending(elsewhere, one.room, one.message.by()).unwrap().is_empty());
+        age(&path_of(&spool, &two), 60);
+        let mut found = pending(&Spool::open(dir.path()).unwrap(), &one);
+        assert_eq!(posts(&found), [&two, &one], "oldest first, and none of another seat");
+        assert!(found[1].post().message.clone().verify().is_ok());
+        found.pop().unwrap().remove();
+        drop(found);
+        assert_eq!(posts(&pending(&spool, &one)), [&two]);
+        let elsewhere = SpooledPost { hub: HubKey::from_seed(&[9; 32]).public(), ..one };
+        assert!(pending(&spool, &elsewhere).is_empty());
+    }
+
+    #[test]
+    fn what_one_process_works_on_is_no_other_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let (here, there) = (Spool::open(dir.path()).unwrap(), Spool::open(dir.path()).unwrap());
+        let entry = here.keep(post(1, 1)).unwrap();
+        assert!(pending(&there, &post(1, 1)).is_empty());
+        let entry = entry.replace(post(1, 2)).unwrap();
+        assert!(pending(&there, &post(1, 1)).is_empty());
+        drop(entry);
+        let taken = pending(&there, &post(1, 1));
+        assert_eq!(posts(&taken), [&post(1, 2)], "the old one is gone");
+        assert!(pending(&here, &post(1, 1)).is_empty());
     }
 
     #[test]
@@ -214,16 +290,17 @@ mod tests {
         in_use.file_mut().write_all(b"pack").unwrap();
         let crashed = dir.path().join("spool/bundle-crashed");
         fs::write(&crashed, b"pack").unwrap();
-        spool.keep(&post(1, 1)).unwrap();
-        spool.keep(&post(1, 2)).unwrap();
+        drop(spool.keep(post(1, 1)).unwrap());
+        drop(spool.keep(post(1, 2)).unwrap());
+        let held = spool.keep(post(1, 3)).unwrap();
+        age(&path_of(&spool, held.post()), limits::SPOOL_AGE_SECONDS_MAX + 60);
         age(in_use.path(), limits::TEMPORARY_AGE_SECONDS_MAX + 60);
         age(&crashed, limits::TEMPORARY_AGE_SECONDS_MAX + 60);
-        age(&spool.path_of(&post(1, 1)), limits::SPOOL_AGE_SECONDS_MAX + 60);
+        age(&path_of(&spool, &post(1, 1)), limits::SPOOL_AGE_SECONDS_MAX + 60);
         let again = Spool::open(dir.path()).unwrap();
         assert!(in_use.path().exists() && !crashed.exists());
-        let (hub, room) = (post(1, 1).hub, post(1, 1).room);
-        let pending = again.pending(hub, room, post(1, 1).message.by()).unwrap();
-        assert_eq!(pending, [post(1, 2)]);
+        drop(held);
+        assert_eq!(posts(&pending(&again, &post(1, 1))), [&post(1, 3), &post(1, 2)]);
         let path = in_use.path().to_owned();
         drop(in_use);
         assert!(!path.exists());

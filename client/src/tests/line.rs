@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-pub(super) struct Line {
+pub(crate) struct Line {
     address: SocketAddr,
     cuts: Arc<AtomicU64>,
     brought: Arc<AtomicU64>,
@@ -17,7 +17,7 @@ pub(super) struct Line {
 
 impl Line {
     /// Listens, and joins each connection with one to `to`, until between 0 and `bytes_max` bytes went through.
-    pub(super) async fn to(to: SocketAddr, seed: u64, bytes_max: u64) -> Self {
+    pub(crate) async fn to(to: SocketAddr, seed: u64, bytes_max: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let cuts = Arc::new(AtomicU64::new(0));
@@ -48,21 +48,21 @@ impl Line {
         Self { address, cuts, brought, cut_all }
     }
 
-    pub(super) fn origin(&self) -> String {
+    pub(crate) fn origin(&self) -> String {
         format!("ws://{}", self.address)
     }
 
-    pub(super) fn cuts(&self) -> u64 {
+    pub(crate) fn cuts(&self) -> u64 {
         self.cuts.load(Ordering::SeqCst)
     }
 
     /// Returns how many bytes went from the far end to the near one.
-    pub(super) fn brought(&self) -> u64 {
+    pub(crate) fn brought(&self) -> u64 {
         self.brought.load(Ordering::SeqCst)
     }
 
     /// Breaks every connection that is open now.
-    pub(super) fn cut_all(&self) {
+    pub(crate) fn cut_all(&self) {
         self.cut_all.send_modify(|n| *n += 1);
     }
 }
@@ -87,7 +87,7 @@ async fn carry(
 }
 
 /// Starts something that speaks HTTP and knows no hub.
-pub(super) async fn web_server() -> String {
+pub(crate) async fn web_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
