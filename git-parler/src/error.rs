@@ -14,6 +14,11 @@ pub(crate) trait Report: std::error::Error {
     /// Returns the row.
     fn code(&self) -> Code;
 
+    /// Returns whether the row's own sentence says it better than the error.
+    fn has_the_rows_sentence(&self) -> bool {
+        false
+    }
+
     /// Returns what to do next where the row's own hint is not the best one.
     fn hint(&self) -> Option<String> {
         None
@@ -56,7 +61,10 @@ impl Failure {
 
 impl<E: Report> From<E> for Failure {
     fn from(error: E) -> Self {
-        let failure = Self::new(error.code(), chain(&error));
+        let failure = match error.has_the_rows_sentence() {
+            true => Self::of(error.code()),
+            false => Self::new(error.code(), chain(&error)),
+        };
         match error.hint() {
             Some(hint) => failure.hint(hint),
             None => failure,

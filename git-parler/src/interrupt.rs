@@ -46,8 +46,8 @@ impl Guard {
     }
 
     /// Returns what Ctrl-C sets.
-    pub(crate) fn flag(&self) -> &AtomicBool {
-        &self.0.was_pressed
+    pub(crate) fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0.was_pressed)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::commands::push::{commits, short};
 use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::incoming::{self, Incoming};
+use crate::interrupt::Guard;
 use crate::stages::Stages;
 use crate::ui::Paint;
 
@@ -24,7 +25,9 @@ pub(crate) fn run(context: &Context, arguments: &Apply) -> Result<(), Failure> {
             "a file has no author, and `--require-signature` wants one",
         ));
     }
+    let guard = Guard::begin();
     let options = ImportOptions {
+        interrupt: guard.flag(),
         expected: incoming.expected.take(),
         budgets: context.settings.import,
         allow_unrelated: arguments.unrelated,
@@ -33,13 +36,13 @@ pub(crate) fn run(context: &Context, arguments: &Apply) -> Result<(), Failure> {
     };
     let mut stages = Stages::new(&context.ui);
     let imported = bundle::import(repo, &mut incoming.file, &options, &mut |report| stages.report(report));
-    drop(stages);
+    drop((stages, guard));
     let imported = imported.map_err(|error| explain(error, &incoming))?;
     let answer = answer(&incoming, &imported);
     if context.ui.is_json() {
         context.ui.answer(&answer);
     } else {
-        print(context, arguments, &answer, &imported);
+        print(context, repo, arguments, &answer, &imported);
     }
     Ok(())
 }
@@ -74,7 +77,7 @@ pub(crate) fn listed(commit: &bundle::ListedCommit) -> Commit {
     Commit { id: commit.id.to_string(), subject: commit.subject.to_str_lossy().into_owned() }
 }
 
-fn print(context: &Context, arguments: &Apply, answer: &Answer, imported: &Imported) {
+fn print(context: &Context, repo: &gix::Repository, arguments: &Apply, answer: &Answer, imported: &Imported) {
     let ui = &context.ui;
     let names: Vec<_> = answer.refs.iter().map(|pinned| clean::line(&pinned.name).into_owned()).collect();
     let names = names.join(", ");
@@ -100,13 +103,13 @@ fn print(context: &Context, arguments: &Apply, answer: &Answer, imported: &Impor
         ui.line(format_args!("  … and {} more", imported.commit_count - COMMITS_SHOWN));
     }
     if !arguments.dry_run {
-        ui.hint(next_steps(&answer.refs));
+        ui.hint(next_steps(repo, &answer.refs));
     }
 }
 
 /// Returns what can be done next, as commands to paste; none of them has a word in it that a peer wrote, except a branch
 /// name of harmless characters.
-fn next_steps(refs: &[PinnedRef]) -> String {
+fn next_steps(repo: &gix::Repository, refs: &[PinnedRef]) -> String {
     let mut text = String::new();
     for PinnedRef { name, branch, .. } in refs.iter().take(REFS_SHOWN) {
         let is_plain = |text: &str| {
@@ -121,6 +124,14 @@ fn next_steps(refs: &[PinnedRef]) -> String {
             format!("'{}'", clean::line(name).replace('\'', "'\\''"))
         };
         let branch = if is_plain(branch) && branch != "HEAD" { branch.as_str() } else { "<branch>" };
+        // A branch of the same name is the usual case between clones; then the suggestion is a name that is free.
+        let is_taken = !matches!(repo.try_find_reference(&format!("refs/heads/{branch}")), Ok(None));
+        let branch = match name.strip_prefix("refs/parler/") {
+            Some(id) if is_taken && branch != "<branch>" => {
+                format!("{branch}-{}", id.split('/').next().unwrap_or(id))
+            }
+            _ => branch.to_owned(),
+        };
         let steps = [
             format!("look at it:    git log HEAD..{name}"),
             format!("what changes:  git diff HEAD...{name}"),

@@ -18,6 +18,10 @@ impl Report for OpenError {
         }
     }
 
+    fn has_the_rows_sentence(&self) -> bool {
+        matches!(self, Self::NotARepository { .. })
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::ForeignOwner { path } => {
