@@ -1,6 +1,6 @@
 //! The connection to a hub: one for each process, dialled when it is needed, resumed silently when it breaks.
 //!
-//! A [`Link`] is a handle; behind it one task owns the socket ([`drive`]). Dropping the handle ends the task.
+//! A [`Link`] is a handle; behind it one task owns the socket (`drive`). Dropping the handle ends the task.
 
 mod dial;
 mod drive;
