@@ -414,7 +414,7 @@ impl ClientEnd {
             },
         };
         if open.kind == RequestKind::Cancel {
-            // Nothing of what was cancelled follows this answer.
+            // Little of what was cancelled follows this answer, and it is counted anew.
             ready.stray_bytes = 0;
         } else {
             self.out.push_back(ClientOutput::Answered(id, outcome));
