@@ -59,9 +59,16 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     Push(Push),
+    List(List),
+    Show(Show),
+    Fetch(Fetch),
     Apply(Apply),
     Drop(Drop),
     Prune(Prune),
+    Hub(Box<Hub>),
+    Whoami(Whoami),
+    Status(Status),
+    Doctor(Doctor),
     Setup(Setup),
     Help(Help),
 }

@@ -1,7 +1,14 @@
 //! One file per command: what it does with its arguments, and how its answer is printed.
 
 pub(crate) mod apply;
+pub(crate) mod doctor;
 pub(crate) mod drop;
+pub(crate) mod fetch;
 pub(crate) mod help;
+pub(crate) mod hub;
+pub(crate) mod list;
 pub(crate) mod push;
 pub(crate) mod setup;
+pub(crate) mod show;
+pub(crate) mod status;
+pub(crate) mod whoami;

@@ -161,6 +161,7 @@ table! {
     DiskFull "disk_full" 6 "the hub's disk is full" Some("free space where the hub runs, then run the same command again");
     Closing "closing" 6 "the hub is shutting down" AGAIN;
     // What a client finds.
+    HubRuns "hub_runs" 128 "another hub runs in this folder" Some("name another folder with `--data <dir>`");
     Pending "pending" 3 "the request to join is waiting for the owner" Some("run the same command again later");
     NothingNew "nothing_new" 1 "nothing new arrived in time" None;
     HubUnreachable "hub_unreachable" 6 "the hub cannot be reached" WITHOUT_HUB;

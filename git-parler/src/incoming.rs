@@ -5,13 +5,18 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use bundle::Expected;
+use bundle::{Applied, Expected};
 use client::report::{Agent, Signature};
-use protocol::id::BlobId;
+use client::{Client, VerifiedBlob, VerifiedHandoff};
+use gix::ObjectId;
+use protocol::clean;
+use protocol::id::{BlobId, BlobPrefix};
 use sha2::{Digest, Sha256};
 
+use crate::commands::push::short;
 use crate::context::Context;
 use crate::error::{Code, Failure};
+use crate::network;
 
 /// Bytes that were hashed, and what is known of who made them.
 #[derive(Debug)]
@@ -36,8 +41,114 @@ pub(crate) fn is_file(argument: &str) -> bool {
 pub(crate) fn find(context: &Context, argument: Option<&str>) -> Result<Incoming, Failure> {
     match argument {
         Some(path) if is_file(path) => from_file(context, path),
-        _ => Err(Failure::of(Code::Unsupported)),
+        argument => {
+            let (handoff, blob) = from_hub(context, argument)?;
+            let (id, size) = (blob.id(), blob.size());
+            Ok(Incoming {
+                id,
+                size,
+                file: blob.into_file()?,
+                expected: Some(expected(&handoff)?),
+                signature: Signature::Valid,
+                summary: Some(handoff.part.summary.clone()),
+                author: Some(handoff.author),
+            })
+        }
     }
+}
+
+/// Finds a handoff at the hub, by id or as the newest here, and brings its verified bytes into the cache.
+pub(crate) fn from_hub(
+    context: &Context,
+    argument: Option<&str>,
+) -> Result<(VerifiedHandoff, VerifiedBlob), Failure> {
+    let prefix = match argument {
+        Some(text) => Some(text.parse::<BlobPrefix>().map_err(|error| {
+            Failure::new(Code::Usage, format!("`{}` is {error}", clean::line(text))).hint(
+                "`git parler list --all` shows the ids; a file's name contains `/` or ends in `.bundle`",
+            )
+        })?),
+        None if context.ui.is_json() => {
+            return Err(Failure::new(Code::Usage, "with `--json`, name the handoff by its id"));
+        }
+        None => None,
+    };
+    network::with_client(context, async |client| {
+        let handoff = match prefix {
+            Some(prefix) => client.find(prefix).await?,
+            None => newest(context, client).await?,
+        };
+        let progress = network::progress(context, "Receiving", handoff.part.size);
+        let blob = client.fetch(&handoff, Some(progress)).await?;
+        Ok((handoff, blob))
+    })
+}
+
+/// Returns the newest handoff that is another seat's, fits this repository and is not applied; names it first.
+async fn newest(context: &Context, client: &mut Client) -> Result<VerifiedHandoff, Failure> {
+    let room = client.home().await?;
+    let me = client.me().id;
+    let handoffs = client.handoffs(room).await?;
+    let here = Here::look(context)?;
+    let found = handoffs.into_iter().rev().find(|handoff| {
+        handoff.author.id != me && handoff.is_available && here.fits(handoff) && !here.has_applied(handoff)
+    });
+    let handoff = found.ok_or_else(|| {
+        Failure::new(Code::NotFound, "no handoff of another seat that fits this repository waits here")
+            .hint("`git parler list --all` shows all there are; name one by its id")
+    })?;
+    context.ui.remark(format_args!(
+        "Newest handoff here: {} \"{}\" by {}",
+        short(&handoff.id().to_string()),
+        clean::line(&handoff.part.summary),
+        clean::line(&handoff.author.name),
+    ));
+    Ok(handoff)
+}
+
+/// What of a handoff is in this repository.
+pub(crate) struct Here<'a> {
+    repo: Option<&'a gix::Repository>,
+    applied: Vec<Applied>,
+}
+
+impl<'a> Here<'a> {
+    pub(crate) fn look(context: &'a Context) -> Result<Self, Failure> {
+        let repo = context.repository_if_any();
+        let applied = repo.map(bundle::applied).transpose()?.unwrap_or_default();
+        Ok(Self { repo, applied })
+    }
+
+    /// Says whether a prerequisite or a tip is here; outside of a repository everything fits.
+    pub(crate) fn fits(&self, handoff: &VerifiedHandoff) -> bool {
+        let Some(repo) = self.repo else { return true };
+        let part = &handoff.part;
+        let tips = part.tips.iter().map(|tip| &tip.commit);
+        part.prerequisites.iter().chain(tips).any(|id| {
+            id.parse::<ObjectId>().is_ok_and(|id| id.kind() == repo.object_hash() && repo.has_object(id))
+        })
+    }
+
+    /// Says whether its references stand here.
+    pub(crate) fn has_applied(&self, handoff: &VerifiedHandoff) -> bool {
+        let id = handoff.id().to_string();
+        self.applied.iter().any(|applied| id.starts_with(&applied.digits))
+    }
+}
+
+/// Reads what the signed reference says of the bundle's header.
+fn expected(handoff: &VerifiedHandoff) -> Result<Expected, Failure> {
+    let parse = |id: &String| {
+        id.parse::<ObjectId>().map_err(|_| {
+            Failure::new(Code::VerificationFailed, "the signed reference names a commit that is none")
+        })
+    };
+    let part = &handoff.part;
+    let tips = part.tips.iter().map(|tip| Ok((tip.branch.as_str().into(), parse(&tip.commit)?)));
+    Ok(Expected {
+        tips: tips.collect::<Result<_, Failure>>()?,
+        prerequisites: part.prerequisites.iter().map(parse).collect::<Result<_, _>>()?,
+    })
 }
 
 /// Takes a bundle from a file, or from standard input for `-`.

@@ -14,6 +14,8 @@ mod error;
 mod handoff;
 mod incoming;
 mod interrupt;
+mod local_child;
+mod network;
 mod page;
 mod repo;
 mod setup;
@@ -41,7 +43,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> ExitCode {
     let Cli { global, verb } = cli;
     let context = match verb {
-        Verb::Help(_) | Verb::Setup(_) => Context::outside(&global),
+        Verb::Help(_) | Verb::Setup(_) | Verb::Hub(_) => Context::outside(&global),
         _ => Context::look_around(&global),
     };
     let context = match context {
@@ -51,6 +53,13 @@ fn run(cli: Cli) -> ExitCode {
     let result = match verb {
         Verb::Push(arguments) => commands::push::run(&context, &arguments),
         Verb::Apply(arguments) => commands::apply::run(&context, &arguments),
+        Verb::List(arguments) => commands::list::run(&context, &arguments),
+        Verb::Show(arguments) => commands::show::run(&context, &arguments),
+        Verb::Fetch(arguments) => commands::fetch::run(&context, &arguments),
+        Verb::Hub(arguments) => commands::hub::run(&context, &arguments),
+        Verb::Whoami(arguments) => commands::whoami::run(&context, &arguments),
+        Verb::Status(_) => commands::status::run(&context),
+        Verb::Doctor(_) => commands::doctor::run(&context),
         Verb::Drop(arguments) => commands::drop::run(&context, &arguments),
         Verb::Prune(arguments) => commands::drop::prune(&context, &arguments),
         Verb::Setup(arguments) => commands::setup::run(&context.ui, &context.environment, &arguments),

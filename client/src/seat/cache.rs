@@ -246,6 +246,15 @@ impl VerifiedBlob {
         &self.path
     }
 
+    /// Returns the very file that was checked, at its beginning, for who wants a file.
+    ///
+    /// # Errors
+    /// [`CacheError::File`] when it cannot be rewound.
+    pub fn into_file(mut self) -> Result<File, CacheError> {
+        self.file.rewind().map_err(FileError::io("rewind", &self.path))?;
+        Ok(self.file)
+    }
+
     /// Returns a reader over the checked file, from its first byte; several may be in use at once.
     pub fn reader(&self) -> BlobReader<'_> {
         BlobReader { file: &self.file, at: 0, size: self.size }

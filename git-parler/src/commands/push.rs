@@ -10,7 +10,8 @@ use crate::cli::Push;
 use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::handoff::{self, Outgoing};
-use crate::ui::Unit;
+use crate::network;
+use crate::ui::{Paint, Unit};
 
 pub(crate) fn run(context: &Context, arguments: &Push) -> Result<(), Failure> {
     let outgoing =
@@ -24,7 +25,7 @@ pub(crate) fn run(context: &Context, arguments: &Push) -> Result<(), Failure> {
     match &arguments.output {
         _ if arguments.dry_run => dry_run(context, &outgoing),
         Some(file) => to_file(context, &outgoing, file, arguments.force),
-        None => Err(Failure::of(Code::Unsupported)),
+        None => to_hub(context, &outgoing),
     }
 }
 
@@ -40,6 +41,45 @@ fn dry_run(context: &Context, outgoing: &Outgoing) -> Result<(), Failure> {
         let comment = protocol::clean::line(&prerequisite.comment.to_string()).into_owned();
         context.ui.line(format_args!("  builds on {} {comment}", short(&prerequisite.id.to_string())));
     }
+    Ok(())
+}
+
+/// Spools the bundle, uploads it and posts the signed reference.
+fn to_hub(context: &Context, outgoing: &Outgoing) -> Result<(), Failure> {
+    let answer = network::with_client(context, async |client| {
+        let size_max = client.limits().blob_bytes_max;
+        let mut spooled = client.spool().bundle_file().map_err(Failure::from)?;
+        let mut out = BufWriter::new(spooled.file_mut());
+        let created = handoff::write(context, outgoing, Some(size_max), &mut out)?;
+        out.flush().map_err(|error| cannot_write(Path::new("the spool"), &error))?;
+        drop(out);
+        let part = handoff::part(context, outgoing, &created)?;
+        let progress = network::progress(context, "Sending", created.size);
+        let posted = client.push(spooled.path(), part, Some(progress)).await?;
+        let answer = handoff::answer(outgoing, &created);
+        Ok(Answer {
+            room: Some(posted.room),
+            seq: Some(posted.seq),
+            deduplicated: posted.deduplicated,
+            ..answer
+        })
+    })?;
+    if context.ui.is_json() {
+        context.ui.answer(&answer);
+        return Ok(());
+    }
+    let id = answer.id.to_string();
+    let id = short(&id);
+    if answer.deduplicated {
+        context.ui.line(format_args!("{id} was handed over before: {}", describe(&answer)));
+    } else {
+        context.ui.line(format_args!(
+            "{} handed over: {}",
+            context.ui.paint(Paint::Commit, id),
+            describe(&answer)
+        ));
+    }
+    context.ui.hint(format_args!("on the other side: git parler apply {id}"));
     Ok(())
 }
 

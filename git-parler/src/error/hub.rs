@@ -7,7 +7,8 @@ use super::{Code, Report};
 impl Report for hub::Error {
     fn code(&self) -> Code {
         match self {
-            Self::AlreadyRuns { .. } | Self::KeyChanged { .. } => Code::Conflict,
+            Self::AlreadyRuns { .. } => Code::HubRuns,
+            Self::KeyChanged { .. } => Code::Conflict,
             Self::Files { .. }
             | Self::BadKey { .. }
             | Self::Random(_)

@@ -1,0 +1,53 @@
+//! `git parler status`: who is here, and what is new.
+
+use client::report::{Status as Answer, StatusHub};
+use protocol::clean;
+
+use crate::context::Context;
+use crate::error::{Code, Failure};
+use crate::network;
+
+pub(crate) fn run(context: &Context) -> Result<(), Failure> {
+    let answer = match network::with_client(context, async |client| Ok(client.status().await?)) {
+        Ok(answer) => answer,
+        // Without the hub there is still something to say, and saying it is what was asked for.
+        Err(failure) if failure.code == Code::HubUnreachable => {
+            context.ui.warn(&failure.message);
+            offline(context)?
+        }
+        Err(failure) => return Err(failure),
+    };
+    if context.ui.is_json() {
+        context.ui.answer(&answer);
+        return Ok(());
+    }
+    let ui = &context.ui;
+    let reached = if answer.hub.reachable { "reachable" } else { "not reachable" };
+    ui.line(format_args!("You are {} at {} ({reached})", clean::line(&answer.me.name), answer.hub.origin));
+    ui.line("Room: your home, where your own seats hand each other code");
+    for member in &answer.members {
+        let me = if member.id == answer.me.id { " (this one)" } else { "" };
+        ui.line(format_args!("  {}{me}", clean::line(&member.name)));
+    }
+    match answer.unread {
+        0 => {}
+        1 => ui.line("1 new message: git parler list"),
+        unread => ui.line(format_args!("{unread} new messages: git parler list")),
+    }
+    Ok(())
+}
+
+fn offline(context: &Context) -> Result<Answer, Failure> {
+    let settings = network::settings(context)?;
+    let who = client::whoami(&settings)?;
+    let key = client::known_hub_key(&settings)?;
+    Ok(Answer {
+        members: vec![who.me.clone()],
+        me: who.me,
+        user: who.user,
+        hub: StatusHub { origin: who.hub, reachable: false, key },
+        session: None,
+        pending: Vec::new(),
+        unread: 0,
+    })
+}
