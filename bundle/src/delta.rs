@@ -15,7 +15,8 @@ impl Index {
     /// Indexes `base`, of which no more than 4 GiB can be named by a delta.
     pub(crate) fn new(base: &[u8]) -> Self {
         let blocks = u32::try_from(base.len() / BLOCK).unwrap_or(NONE - 1);
-        let bits = (u32::BITS - blocks.leading_zeros()).clamp(4, 24);
+        // Eight buckets for each block, so that nearly all places without a match are passed at a glance.
+        let bits = (u32::BITS - blocks.leading_zeros() + 3).clamp(4, 24);
         let mut index =
             Self { heads: vec![NONE; 1 << bits], next: vec![NONE; blocks as usize], shift: u64::BITS - bits };
         let mut hash_after = None;
@@ -40,17 +41,29 @@ impl Index {
         usize::try_from(hash >> self.shift).expect("at most 24 bits are left")
     }
 
-    /// Returns the longest match of `target` from `at` on, as start in the base and length.
-    fn longest_match(&self, base: &[u8], target: &[u8], at: usize) -> (usize, usize) {
-        let Some(hash) = hash_of(&target[at..]) else { return (0, 0) };
-        let (mut best_start, mut best_length) = (0, 0);
-        let mut block = self.heads[self.bucket(hash)];
-        for _ in 0..CANDIDATES_MAX {
-            if block == NONE {
-                break;
+    /// Returns where the next match of `target` from `at` on is, before `end`: where it starts in the target, where in
+    /// the base, and its length.
+    fn next_match(&self, base: &[u8], target: &[u8], at: usize, end: usize) -> Option<(usize, usize, usize)> {
+        let blocks = target.get(at..)?.windows(BLOCK).take(end.saturating_sub(at));
+        for (at, block) in (at..).zip(blocks) {
+            let head = self.heads[self.bucket(hash_of(block)?)];
+            if head != NONE
+                && let Some((start, length)) = self.longest_match(base, &target[at..], head)
+            {
+                return Some((at, start, length));
             }
+        }
+        None
+    }
+
+    /// Returns the longest match of the start of `target` among the blocks of a bucket, as start in the base and
+    /// length.
+    fn longest_match(&self, base: &[u8], target: &[u8], head: u32) -> Option<(usize, usize)> {
+        let (mut best_start, mut best_length) = (0, BLOCK - 1);
+        let mut block = head;
+        for _ in 0..CANDIDATES_MAX {
             let start = block as usize * BLOCK;
-            let length = common_prefix(&base[start..], &target[at..]);
+            let length = common_prefix(&base[start..], target);
             if length > best_length {
                 (best_start, best_length) = (start, length);
                 if length >= GOOD_MATCH {
@@ -58,8 +71,11 @@ impl Index {
                 }
             }
             block = self.next[block as usize];
+            if block == NONE {
+                break;
+            }
         }
-        if best_length < BLOCK { (0, 0) } else { (best_start, best_length) }
+        (best_length >= BLOCK).then_some((best_start, best_length))
     }
 }
 
@@ -69,27 +85,25 @@ pub(crate) fn encode(index: &Index, base: &[u8], target: &[u8], size_max: usize)
     let mut delta = Vec::with_capacity(size_max.min(target.len() / 8 + 64));
     write_size(base.len(), &mut delta);
     write_size(target.len(), &mut delta);
-    let (mut at, mut literal_start) = (0, 0);
-    while at < target.len() {
-        let (mut start, mut length) = index.longest_match(base, target, at);
-        if length == 0 {
-            at += 1;
-            if delta.len() + (at - literal_start) > size_max {
-                return None;
-            }
-            continue;
-        }
+    let mut literal_start = 0usize;
+    loop {
+        // Beyond this, what is inserted would alone be too long.
+        let end = target
+            .len()
+            .min(literal_start.saturating_add(size_max.checked_sub(delta.len())?).saturating_add(1));
+        let Some((at, mut start, mut length)) = index.next_match(base, target, literal_start, end) else {
+            break;
+        };
         let mut from = at;
         while from > literal_start && start > 0 && base[start - 1] == target[from - 1] {
             (from, start, length) = (from - 1, start - 1, length + 1);
         }
         write_inserts(&target[literal_start..from], &mut delta);
         write_copies(start, length, &mut delta);
-        at = from + length;
-        literal_start = at;
-        if delta.len() > size_max {
-            return None;
-        }
+        literal_start = from + length;
+    }
+    if target.len() - literal_start > size_max - delta.len() {
+        return None;
     }
     write_inserts(&target[literal_start..], &mut delta);
     (delta.len() <= size_max).then_some(delta)

@@ -20,6 +20,8 @@ pub(crate) const DEFLATE_LEVEL: u32 = 6;
 pub(crate) const DELTA_WINDOW_OBJECTS: usize = 10;
 /// The longest chain that new deltas form; chains taken from a pack may stand on top.
 pub(crate) const DELTA_CHAIN_LENGTH_MAX: usize = 50;
+/// The same for commits and tags.
+pub(crate) const COMMIT_CHAIN_LENGTH_MAX: usize = 8;
 /// Below this a delta saves nothing.
 pub(crate) const DELTA_OBJECT_BYTES_MIN: u64 = 50;
 /// Above this an object takes no part in the search.

@@ -2,7 +2,7 @@
 //! one another, and each object tried against those before it. The work is bounded in bytes compared, never in
 //! time, so that it always ends the same way.
 
-use std::collections::VecDeque;
+use std::{cmp::Ordering, collections::VecDeque};
 
 use gix::{ObjectId, objs::Kind};
 
@@ -109,7 +109,11 @@ fn candidates(objects: &mut Objects, selection: &Selection, arrangement: &Arrang
     candidates.sort_by(|one, two| {
         let key =
             |it: &Candidate| (it.kind as u8, it.name_hash, it.path, !matches!(it.as_base, Base::Edge(_)));
-        key(one).cmp(&key(two)).then(two.size.cmp(&one.size)).then(one.id.cmp(&two.id))
+        let by_size = || two.size.cmp(&one.size).then(one.id.cmp(&two.id));
+        // Commits have no names, and those near one another in time are alike; they are in that order already.
+        key(one)
+            .cmp(&key(two))
+            .then_with(|| if one.kind == Kind::Commit { Ordering::Equal } else { by_size() })
     });
     candidates
 }
@@ -131,7 +135,7 @@ impl Search<'_> {
         let size = usize::try_from(target.candidate.size).unwrap_or(usize::MAX);
         let mut found: Option<Found> = None;
         for slot in 0..self.window.len() {
-            let cost_max = found.as_ref().map_or(size / 2, |found| found.cost - 1);
+            let cost_max = found.as_ref().map_or_else(|| first_cost_max(size), |found| found.cost - 1);
             if !self.is_worth_trying(number, &target.candidate, slot, cost_max) {
                 continue;
             }
@@ -143,8 +147,8 @@ impl Search<'_> {
                 found = Some(Found { slot, delta, cost });
             }
         }
-        if let Some(found) = found {
-            self.enter(number, &found);
+        if let (Some(found), Some(content)) = (found, &target.content) {
+            self.enter(number, target.candidate.id, &found, content);
         }
         Ok(())
     }
@@ -173,7 +177,7 @@ impl Search<'_> {
             && self
                 .arrangement
                 .depth(base.as_base, number)
-                .is_some_and(|depth| depth < limits::DELTA_CHAIN_LENGTH_MAX)
+                .is_some_and(|depth| depth < chain_length_max(target.kind))
     }
 
     /// Returns the delta against the slot, if it costs no more than `cost_max`, and its cost.
@@ -195,9 +199,27 @@ impl Search<'_> {
         Some((delta, cost))
     }
 
-    fn enter(&mut self, number: u32, found: &Found) {
+    /// Returns how many bytes the object takes whole: those of its entry, or what it deflates to.
+    fn whole_bytes(&mut self, number: u32, id: ObjectId, content: &Object) -> usize {
+        if let Source::Copy(location) = self.arrangement.stored[number as usize].source
+            && let Some(entry) = self.objects.entry(location)
+            && let Some(stream) = self.objects.stream(&id, location, &entry)
+        {
+            return stream.len();
+        }
+        self.deflate.deflate(&content.bytes).len()
+    }
+
+    /// Stores `number` as the delta, unless deflated it is smaller whole.
+    fn enter(&mut self, number: u32, id: ObjectId, found: &Found, content: &Object) {
         let base = self.window[found.slot].candidate.as_base;
         let stream = self.deflate.deflate(&found.delta);
+        if found.cost > content.bytes.len() / CLEARLY_SMALLER {
+            let reference = found.cost - found.delta.len();
+            if self.whole_bytes(number, id, content) <= stream.len() + reference {
+                return;
+            }
+        }
         let stored = &mut self.arrangement.stored[number as usize];
         stored.base = base;
         stored.source = match self.kept_left.checked_sub(stream.len()) {
@@ -209,6 +231,25 @@ impl Search<'_> {
         };
     }
 }
+
+/// Returns how many bytes a first delta of an object of `size` bytes may have. What is small hardly deflates, so that
+/// for it a delta pays off that is nearly as long.
+fn first_cost_max(size: usize) -> usize {
+    if size <= SMALL_OBJECT_BYTES { size.saturating_sub(20) } else { size / 2 }
+}
+
+/// Histories are walked all the time, so commits stay near the root of their chains.
+fn chain_length_max(kind: Kind) -> usize {
+    match kind {
+        Kind::Commit | Kind::Tag => limits::COMMIT_CHAIN_LENGTH_MAX,
+        Kind::Tree | Kind::Blob => limits::DELTA_CHAIN_LENGTH_MAX,
+    }
+}
+
+/// A delta below this part of its object is taken without a look at what the object deflates to.
+const CLEARLY_SMALLER: usize = 8;
+/// Up to this size an object is small.
+const SMALL_OBJECT_BYTES: usize = 1024;
 
 /// Returns how many bytes it takes to name the base: an edge by its id, what travels by its distance.
 fn reference_bytes(base: Base, id: ObjectId) -> usize {
