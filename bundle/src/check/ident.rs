@@ -24,6 +24,8 @@ pub(super) fn check(bytes: &[u8]) -> Result<(i64, &[u8]), Reason> {
         return Err(Reason::BadEmail);
     }
     let date = email[close + 1..].strip_prefix(b" ").ok_or(Reason::MissingSpaceBeforeDate)?;
+    // Some old commits have more than one space; git lets them pass.
+    let date = date.trim_start_with(|char| matches!(char, ' ' | '\t'));
     let digits = date.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (seconds, zone) = date.split_at(digits);
     if seconds.len() > 1 && seconds[0] == b'0' {

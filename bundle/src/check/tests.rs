@@ -119,7 +119,8 @@ fn names_in_trees_are_judged_as_git_judges_them() {
     let mut objects: Vec<_> =
         cases.iter().map(|(name, _)| (Kind::Tree, tree_of(&[("100644", name)]))).collect();
     let mut expected: Vec<_> = cases.iter().map(|(_, reason)| *reason).collect();
-    let orders: &[(&[(&str, &[u8])], Option<Reason>)] = &[
+    type Entries<'a> = &'a [(&'a str, &'a [u8])];
+    let orders: &[(Entries<'_>, Option<Reason>)] = &[
         (&[("100644", b"a"), ("100644", b"b")], None),
         (&[("100644", b"a-"), ("40000", b"a"), ("100644", b"a0")], None),
         (&[("100644", b"b"), ("100644", b"a")], Some(Reason::TreeNotSorted)),
@@ -174,6 +175,7 @@ fn identities_and_dates_are_judged_as_git_judges_them() {
         ("A <a@x> 1 +0000", None),
         ("A <> 0 -1200", None),
         (" <a@x> 1 +0000", None),
+        ("A <a@x>  \t1 +0000", None),
         ("<a@x> 1 +0000", Some(Reason::MissingNameBeforeEmail)),
         ("A> <a@x> 1 +0000", Some(Reason::BadName)),
         ("A 1 +0000", Some(Reason::MissingEmail)),
