@@ -2,6 +2,7 @@
 //! in and `refs/parler/…` is made in one transaction. HEAD, index, work tree, branches and tags are never touched.
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,7 +16,7 @@ use crate::header::{Header, HeaderError};
 use crate::install::{self, Policy};
 use crate::limits::Budgets;
 use crate::progress::{Progress, Report, Stage};
-use crate::quarantine;
+use crate::quarantine::{self, Quarantine};
 use crate::range::{Prerequisite, Tip};
 use crate::reach::{self, Commits};
 use crate::refs::{self, RefsError};
@@ -189,7 +190,7 @@ impl<'a> Import<'a> {
         if let Some(targets) = self.reachable_tips()? {
             return self.only_refs(&targets);
         }
-        let objects_dir = self.repo.objects.store_ref().path().to_owned();
+        let objects_dir = self.objects_dir();
         quarantine::sweep(&objects_dir);
         let staging = Staging {
             here: Some(&self.repo.objects),
@@ -258,7 +259,11 @@ impl<'a> Import<'a> {
     fn only_refs(self, targets: &[ObjectId]) -> Result<Imported, ImportError> {
         let already_applied = self.plan.missing.is_empty();
         if !already_applied && !self.options.dry_run {
-            self.prepare_refs()?.commit(&self)?;
+            let objects_dir = self.objects_dir();
+            quarantine::sweep(&objects_dir);
+            // Nothing to check in it: it stands for this import until the references are made.
+            let quarantine = Quarantine::create(&objects_dir, &[]).map_err(ImportError::Quarantine)?;
+            self.prepare_refs(&quarantine)?.commit(&self)?;
         }
         let prerequisites: Vec<_> =
             self.header.prerequisites.iter().map(|prerequisite| prerequisite.id).collect();
@@ -313,7 +318,7 @@ impl<'a> Import<'a> {
             return Err(ImportError::Interrupted);
         }
         // The references are locked first: what can fail has failed before the first object moves.
-        let refs = self.prepare_refs()?;
+        let refs = self.prepare_refs(&staged.quarantine)?;
         let installed = install::install(objects_dir, &staged.quarantine, &ready, policy)
             .map_err(ImportError::Install)?;
         refs.commit(self)?;
@@ -321,12 +326,22 @@ impl<'a> Import<'a> {
         Ok(())
     }
 
-    fn prepare_refs(&self) -> Result<PreparedRefs<'_>, ImportError> {
+    fn objects_dir(&self) -> PathBuf {
+        self.repo.objects.store_ref().path().to_owned()
+    }
+
+    fn prepare_refs(&self, quarantine: &Quarantine) -> Result<PreparedRefs<'_>, ImportError> {
         let mut edits = Vec::new();
+        let mut locks = Vec::new();
         for &at in &self.plan.missing {
+            let name = format!("{}.lock", self.plan.names[at]);
+            locks.push(
+                std::path::absolute(self.repo.common_dir().join(name)).map_err(ImportError::Quarantine)?,
+            );
             let message: &BStr = self.options.reflog_message.as_ref();
             edits.push(refs::creation(self.plan.names[at].as_ref(), self.tips[at].id, message)?);
         }
+        quarantine.note_ref_locks(&locks).map_err(ImportError::Quarantine)?;
         let fail = gix::lock::acquire::Fail::AfterDurationWithBackoff(LOCK_TIMEOUT);
         let prepared = self.repo.refs.transaction().prepare(edits, fail, fail).map_err(RefsError::Write)?;
         Ok(PreparedRefs(prepared))

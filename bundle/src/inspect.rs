@@ -1,10 +1,12 @@
 //! Looks at every object of a pack as it is resolved: strict checks, what it links to, and whether an object of the
 //! same id is here with other bytes.
 
+use std::collections::BTreeSet;
+
 use gix::ObjectId;
 use gix::bstr::BString;
 use gix::hash::{Kind as HashKind, oid};
-use gix::hashtable::{HashMap, HashSet};
+use gix::hashtable::HashMap;
 use gix::objs::{Exists, Find, FindHeader, Kind};
 
 use crate::check::{self, CheckError, Links, Special};
@@ -34,7 +36,7 @@ pub(crate) struct Facts {
     /// An object that is linked to as two different kinds.
     pub ambiguous: Option<ObjectId>,
     /// Files whose content is to be checked.
-    pub special: HashSet<(ObjectId, Special)>,
+    pub special: BTreeSet<(ObjectId, Special)>,
     /// The commits.
     pub commits: HashMap<ObjectId, PackCommit>,
 }

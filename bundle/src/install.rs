@@ -44,7 +44,7 @@ impl Policy {
     }
 
     fn unpacks(&self, objects: usize, inflated_bytes: u64) -> bool {
-        (objects as u64) < self.unpack_limit && inflated_bytes <= UNPACK_BYTES_MAX
+        objects == 0 || (objects as u64) < self.unpack_limit && inflated_bytes <= UNPACK_BYTES_MAX
     }
 }
 

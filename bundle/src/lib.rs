@@ -11,6 +11,8 @@ mod delta_apply;
 mod entries;
 mod header;
 mod history;
+#[cfg(test)]
+mod hostile;
 mod import;
 mod index;
 mod inspect;

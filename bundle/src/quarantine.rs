@@ -1,14 +1,20 @@
 //! A private object directory in which a pack is completed and indexed before anything of it is visible, and which
 //! leaves nothing behind: dropped it is removed, killed it is swept by the next import.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use gix::bstr::ByteSlice;
 
 /// Prefix of the directories. git's own `prune` removes forgotten ones too, because of the `tmp_` in it.
 pub(crate) const PREFIX: &str = "tmp_objdir-parler-";
 const LOCK: &str = "lock";
+/// Lists the lock files of references that this import is about to take.
+const REF_LOCKS: &str = "ref-locks";
 
 /// A quarantine directory, locked for as long as this process holds it; removed on drop.
 #[derive(Debug)]
@@ -78,6 +84,16 @@ impl Quarantine {
         self.dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     }
 
+    /// Notes the lock files that this import is about to take, so that a sweep can remove them should it be killed.
+    pub(crate) fn note_ref_locks(&self, locks: &[PathBuf]) -> io::Result<()> {
+        let mut file = private_file(&self.dir.join(REF_LOCKS))?;
+        for lock in locks {
+            file.write_all(lock.as_os_str().as_encoded_bytes())?;
+            file.write_all(b"\n")?;
+        }
+        Ok(())
+    }
+
     /// Returns the path of a file in `pack/`.
     pub(crate) fn pack_path(&self, name: &str) -> PathBuf {
         self.dir.join("pack").join(name)
@@ -109,6 +125,7 @@ pub(crate) fn sweep(parent: &Path) {
             Ok(lock) => {
                 if lock.try_lock().is_ok() {
                     remove_keeps(parent, &entry.file_name().to_string_lossy());
+                    remove_ref_locks(&dir);
                     // An error leaves it to the next sweep.
                     drop(remove(&dir));
                 }
@@ -130,6 +147,19 @@ fn remove_keeps(parent: &Path, quarantine: &str) {
         if is_keep && fs::read(&path).is_ok_and(|content| content == keep_content(quarantine)) {
             // An error leaves it to the next sweep.
             drop(fs::remove_file(&path));
+        }
+    }
+}
+
+/// Removes the locks of references that a killed import held; only ours can be among them.
+fn remove_ref_locks(dir: &Path) {
+    let Ok(content) = fs::read(dir.join(REF_LOCKS)) else { return };
+    for line in content.lines() {
+        let path = Path::new(OsStr::from_bytes(line));
+        let is_ours = line.contains_str(crate::refs::PREFIX) && line.ends_with(b".lock");
+        if is_ours {
+            // An error leaves it: the next import says which file is in its way.
+            drop(fs::remove_file(path));
         }
     }
 }
