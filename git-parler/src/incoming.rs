@@ -11,6 +11,7 @@ use client::{Client, VerifiedBlob, VerifiedHandoff};
 use gix::ObjectId;
 use protocol::clean;
 use protocol::id::{BlobId, BlobPrefix};
+use protocol::key::AgentId;
 use sha2::{Digest, Sha256};
 
 use crate::commands::push::short;
@@ -90,9 +91,7 @@ async fn newest(context: &Context, client: &mut Client) -> Result<VerifiedHandof
     let me = client.me().id;
     let handoffs = client.handoffs(room).await?;
     let here = Here::look(context)?;
-    let found = handoffs.into_iter().rev().find(|handoff| {
-        handoff.author.id != me && handoff.is_available && here.fits(handoff) && !here.has_applied(handoff)
-    });
+    let found = handoffs.into_iter().rev().find(|handoff| here.waits(handoff, me));
     let handoff = found.ok_or_else(|| {
         Failure::new(Code::NotFound, "no handoff of another seat that fits this repository waits here")
             .hint("`git parler list --all` shows all there are; name one by its id")
@@ -127,6 +126,11 @@ impl<'a> Here<'a> {
         part.prerequisites.iter().chain(tips).any(|id| {
             id.parse::<ObjectId>().is_ok_and(|id| id.kind() == repo.object_hash() && repo.has_object(id))
         })
+    }
+
+    /// Says whether it is for the seat `me` to take: another's, fitting, to be had, and not applied.
+    pub(crate) fn waits(&self, handoff: &VerifiedHandoff, me: AgentId) -> bool {
+        handoff.author.id != me && handoff.is_available && self.fits(handoff) && !self.has_applied(handoff)
     }
 
     /// Says whether its references stand here.

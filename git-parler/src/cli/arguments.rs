@@ -115,7 +115,7 @@ pub(crate) struct Hub {
     /// Name a URL under which clients reach the hub (repeatable; needed beyond loopback)
     #[arg(long, value_name = "url", conflicts_with_all = ["status", "stop"])]
     pub(crate) url: Vec<String>,
-    /// Keep everything in this folder [default: the folder `hub` of the data directory]
+    /// Keep everything in this folder [default: the folder `served` of the data directory]
     #[arg(long = "data", value_name = "dir")]
     pub(crate) folder: Option<PathBuf>,
     /// Let in whoever knows the secret in this file

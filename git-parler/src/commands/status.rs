@@ -5,15 +5,20 @@ use protocol::clean;
 
 use crate::context::Context;
 use crate::error::{Code, Failure};
+use crate::incoming::Here;
 use crate::network;
 
 pub(crate) fn run(context: &Context) -> Result<(), Failure> {
-    let answer = match network::with_client(context, async |client| Ok(client.status().await?)) {
+    let asked = network::with_client(context, async |client| {
+        let room = client.home().await?;
+        Ok((client.status().await?, client.handoffs(room).await?))
+    });
+    let (answer, handoffs) = match asked {
         Ok(answer) => answer,
         // Without the hub there is still something to say, and saying it is what was asked for.
         Err(failure) if failure.code == Code::HubUnreachable => {
             context.ui.warn(&failure.message);
-            offline(context)?
+            (offline(context)?, Vec::new())
         }
         Err(failure) => return Err(failure),
     };
@@ -29,10 +34,11 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
         let me = if member.id == answer.me.id { " (this one)" } else { "" };
         ui.line(format_args!("  {}{me}", clean::line(&member.name)));
     }
-    match answer.unread {
+    let here = Here::look(context)?;
+    match handoffs.iter().filter(|handoff| here.waits(handoff, answer.me.id)).count() {
         0 => {}
-        1 => ui.line("1 new message: git parler list"),
-        unread => ui.line(format_args!("{unread} new messages: git parler list")),
+        1 => ui.line("1 handoff waits here: git parler list"),
+        waiting => ui.line(format_args!("{waiting} handoffs wait here: git parler list")),
     }
     Ok(())
 }
