@@ -9,6 +9,8 @@ use std::path::PathBuf;
 
 use bundle::Budget;
 use gix::bstr::{BStr, BString, ByteSlice};
+use gix::config::file::Metadata;
+use gix::config::source::Kind;
 use gix::config::{Boolean, File};
 
 use crate::cli::Global;
@@ -253,14 +255,16 @@ impl Source<'_> {
 
     /// git's order: the variable of git, the command's own key, the key of all commands, everybody's variable.
     fn pager(&self) -> Option<String> {
-        let own =
-            self.file.string_implicit("pager.parler").map(|value| value.unwrap_or_else(|| "true".into()));
+        let own = self
+            .file
+            .string_implicit_filter("pager.parler", is_users)
+            .map(|value| value.unwrap_or_else(|| "true".into()));
         let own = match own.as_ref().map(|value| (value, boolean(value.as_bstr()))) {
             Some((_, Some(false))) => return None,
             Some((_, Some(true))) | None => None,
             Some((command, None)) => Some(command.to_string()),
         };
-        let general = || self.file.string("core.pager").map(|value| value.to_string());
+        let general = || self.file.string_filter("core.pager", is_users).map(|value| value.to_string());
         let pager = self.environment.text("GIT_PAGER").or(own).or_else(general);
         let pager = pager.or_else(|| self.environment.text("PAGER")).unwrap_or_else(|| "less".to_owned());
         (!pager.is_empty() && pager != "cat").then_some(pager)
@@ -283,6 +287,11 @@ impl Environment {
         let base = stated.or_else(|| self.path("HOME").map(|home| home.join(below_home)));
         base.map(|base| base.join("git-parler")).ok_or(Error::NoHome)
     }
+}
+
+/// Says whether a value is the user's own: what the repository we stand in configures must not run because of us.
+fn is_users(metadata: &Metadata) -> bool {
+    metadata.source.kind() != Kind::Repository
 }
 
 fn boolean(value: &BStr) -> Option<bool> {

@@ -2,10 +2,20 @@
 
 use super::*;
 
+/// Reads a configuration as if it stood in the user's file.
 fn read(config: &str, pairs: &[(&str, &str)], global: &Global) -> Result<Settings, Error> {
+    read_from(gix::config::Source::User, config, pairs, global)
+}
+
+fn read_from(
+    source: gix::config::Source,
+    config: &str,
+    pairs: &[(&str, &str)],
+    global: &Global,
+) -> Result<Settings, Error> {
     let file = File::from_bytes_no_includes(
         config.as_bytes(),
-        gix::config::file::Metadata::default(),
+        Metadata::from(source),
         gix::config::file::init::Options::default(),
     );
     let mut pairs = pairs.to_vec();
@@ -95,4 +105,15 @@ fn a_base_may_be_configured_several_times() {
 fn a_path_may_begin_with_the_home_folder() {
     let settings = read("[parler]\n\tcaFile = ~/ca.pem\n", &[], &Global::default()).unwrap();
     assert_eq!(settings.ca_file, Some(PathBuf::from("/home/ada/ca.pem")));
+}
+
+#[test]
+fn a_pager_that_the_repository_configures_never_runs() {
+    use gix::config::Source;
+    for config in ["[core]\n\tpager = sh -c evil\n", "[pager]\n\tparler = sh -c evil\n"] {
+        let pager = |source| read_from(source, config, &[], &Global::default()).unwrap().pager;
+        assert_eq!(pager(Source::User).as_deref(), Some("sh -c evil"));
+        assert_eq!(pager(Source::Local).as_deref(), Some("less"));
+        assert_eq!(pager(Source::Worktree).as_deref(), Some("less"));
+    }
 }
