@@ -290,3 +290,6 @@ fn split_id(line: &[u8], kind: Kind) -> Option<(ObjectId, Option<&[u8]>)> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -224,4 +224,52 @@ mod tests {
         assert_eq!(shown(&["refs/heads/tags/v1", "refs/tags/v1"]), ["1", "2"]);
         assert_eq!(shown(&["refs/heads/Main", "refs/heads/main"]), ["1", "2"]);
     }
+
+    fn applied_in(env: &kit::Env, names: &[&str]) -> Repository {
+        let repo = env.init("repo");
+        let id = env.commit(&repo, "file", "content\n", "one");
+        for name in names {
+            env.git(&repo, ["update-ref", "--create-reflog", "-m", "parler: apply", name, &id]);
+        }
+        crate::referee::open(&repo)
+    }
+
+    #[test]
+    fn what_is_applied_is_listed_and_dropped_whole() {
+        let env = kit::Env::new();
+        let one = "refs/parler/0123456789ab";
+        let two = ["refs/parler/ffff56789abcd/main", "refs/parler/ffff56789abcd/topic/x"];
+        let repo = applied_in(&env, &[one, two[0], two[1], "refs/parler/notes", "refs/heads/x"]);
+        let all = applied(&repo).unwrap();
+        let names =
+            |handoff: &Applied| handoff.refs.iter().map(|one| one.name.to_string()).collect::<Vec<_>>();
+        assert_eq!(
+            all.iter().map(names).collect::<Vec<_>>(),
+            [vec![one.to_owned()], two.map(str::to_owned).to_vec()]
+        );
+        assert_eq!(all[1].refs[1].branch, Some("topic/x".into()));
+        assert!(all.iter().all(|handoff| handoff.seconds.is_some()));
+
+        assert_eq!(find_applied(&repo, "0123").unwrap(), all[..1]);
+        assert_eq!(find_applied(&repo, "0123456789abcdef").unwrap(), all[..1]);
+        assert_eq!(find_applied(&repo, "4").unwrap(), []);
+
+        env.git(repo.workdir().unwrap(), ["pack-refs", "--all"]);
+        assert_eq!(drop_handoff(&repo, &all[1]).unwrap(), two);
+        assert_eq!(applied(&repo).unwrap(), all[..1]);
+        let left = env.git(repo.workdir().unwrap(), ["for-each-ref", "--format=%(refname)"]);
+        assert_eq!(left, format!("refs/heads/main\nrefs/heads/x\n{one}\nrefs/parler/notes"));
+    }
+
+    #[test]
+    fn a_reference_that_moved_meanwhile_is_not_dropped() {
+        let env = kit::Env::new();
+        let names = ["refs/parler/0123456789ab/a", "refs/parler/0123456789ab/b"];
+        let repo = applied_in(&env, &names);
+        let before = applied(&repo).unwrap();
+        let id = env.commit(repo.workdir().unwrap(), "file", "other\n", "two");
+        env.git(repo.workdir().unwrap(), ["update-ref", names[1], &id]);
+        assert!(matches!(drop_handoff(&repo, &before[0]), Err(RefsError::Write(_))));
+        assert_eq!(applied(&repo).unwrap()[0].refs.len(), 2);
+    }
 }

@@ -74,7 +74,7 @@ fn finish(dir: &Path, opened: gix::Result<ThreadSafeRepository>) -> Result<gix::
     let path = dir.to_owned();
     let mut repo = match opened {
         Ok(repo) => repo.to_thread_local(),
-        Err(source) if source.is_permission_denied() && is_about_trust(&source) => {
+        Err(source) if source.is_permission_denied() && !is_from_the_system(&source) => {
             return Err(OpenError::ForeignOwner { path });
         }
         Err(source) if source.is_not_found() => return Err(OpenError::NotARepository { path, source }),
@@ -85,8 +85,9 @@ fn finish(dir: &Path, opened: gix::Result<ThreadSafeRepository>) -> Result<gix::
     Ok(repo)
 }
 
-fn is_about_trust(error: &gix::Error) -> bool {
-    error.iter_errors().any(|error| error.to_string().contains("trust"))
+/// Ownership is judged by gix; a directory that cannot be read comes with an error of the system.
+fn is_from_the_system(error: &gix::Error) -> bool {
+    error.downcast_any_ref::<std::io::Error>().is_some()
 }
 
 /// Extensions that do not change how anything is read here, or that gix understands.
@@ -130,3 +131,6 @@ fn refuse_unsupported(repo: &gix::Repository) -> Result<(), OpenError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
