@@ -8,6 +8,7 @@ use protocol::refusal::Refusal;
 use super::{Service, bad_request, blocking, refusals::Refuse as _};
 use crate::blobs::{BlobError, BlobFile};
 use crate::fanout::Wake;
+use crate::limits::DOWNLOAD_FIRST_CHUNK_BYTES;
 use crate::store::Store;
 
 /// A download on its way.
@@ -17,6 +18,7 @@ pub(crate) struct Download {
     request: GetBlob,
     file: BlobFile,
     offset: u64,
+    chunk_bytes: usize,
 }
 
 impl Download {
@@ -45,7 +47,7 @@ impl<S: Store, W: Wake> Service<S, W> {
             tracing::error!(%id, "a blob's file is missing");
         }
         let file = file.refuse()?;
-        Ok(Download { agent, request, file, offset })
+        Ok(Download { agent, request, file, offset, chunk_bytes: DOWNLOAD_FIRST_CHUNK_BYTES })
     }
 
     /// Reads the next chunk, after asking again whether the reader may have it; `None` at the end.
@@ -55,14 +57,16 @@ impl<S: Store, W: Wake> Service<S, W> {
         }
         let GetBlob { room, id, .. } = download.request;
         self.store.may_get_blob(download.agent, room, id).await.refuse()?;
-        let (file, offset) = (download.file.clone(), download.offset);
+        let (file, offset, length) = (download.file.clone(), download.offset, download.chunk_bytes);
         let read = blocking(move || {
             let mut chunk = Vec::new();
-            file.read_at(offset, CHUNK_BYTES_MAX, &mut chunk)?;
+            file.read_at(offset, length, &mut chunk)?;
             Ok(chunk)
         });
         let chunk = read.await.refuse()?;
         download.offset += chunk.len() as u64;
+        // Small at first: of a line that breaks often, something gets through between two breaks.
+        download.chunk_bytes = (length * 2).min(CHUNK_BYTES_MAX);
         Ok(Some(chunk))
     }
 }
