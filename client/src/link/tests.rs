@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use kit::Line;
 use protocol::frame::{Answer, Empty, PutBlob, Request};
 use protocol::id::{BlobId, RoomId};
 use protocol::key::HubKey;
@@ -15,7 +16,6 @@ use super::{Dialer, Link, LinkError, Patience};
 use crate::seat::{BlobCache, CacheError, Seat};
 use crate::settings::{JoinSecret, Settings};
 use crate::tests::bytes;
-use crate::tests::line::{self, Line};
 use crate::tests::peer::Peer;
 
 const ROOM: RoomId = RoomId::from_bytes([5; 32]);
@@ -79,7 +79,7 @@ async fn nobody_there_is_said_soon_and_something_else_at_once() {
     drop(free);
     let error = link_with(&settings(dir.path(), &origin)).request(Request::Ping(Empty {})).await.unwrap_err();
     assert_eq!((error.code(), error.to_string()), ("hub_unreachable", format!("no hub answers at {origin}")));
-    let web = line::web_server().await;
+    let web = web_server().await;
     let error = link_with(&settings(dir.path(), &web)).logged_in().await.unwrap_err();
     assert_eq!(error.code(), "wrong_hub");
 }
@@ -101,7 +101,7 @@ async fn addresses_in_the_clear_or_with_tls_are_not_dialled() {
 async fn a_hub_that_restarts_is_found_again_without_a_word() {
     let dir = tempfile::tempdir().unwrap();
     let peer = Peer::start(1).await;
-    let line = Line::to(peer.address(), 1, u64::MAX).await;
+    let line = Line::new(1, u64::MAX).to(peer.address());
     peer.also_known_as(&line.origin());
     let link = link_with(&settings(dir.path(), &line.origin()));
     for _ in 0..5 {
@@ -120,7 +120,7 @@ async fn a_blob_goes_up_and_down_over_a_line_that_breaks_hundreds_of_times() {
     let file = dir.path().join("bundle");
     std::fs::write(&file, &content).unwrap();
 
-    let line = Line::to(peer.address(), 42, 200_000).await;
+    let line = Line::new(42, 200_000).to(peer.address());
     peer.also_known_as(&line.origin());
     let link = link_with(&settings(dir.path(), &line.origin()));
     let seen = Arc::new(AtomicU64::new(0));
@@ -134,11 +134,11 @@ async fn a_blob_goes_up_and_down_over_a_line_that_breaks_hundreds_of_times() {
     assert_eq!(peer.bytes_received(), size, "what had arrived was sent again");
     assert!(upload(&link, put, &file, None).await.unwrap().present);
 
-    let (cuts, brought) = (line.cuts(), line.brought());
+    let (cuts, brought) = (line.cuts(), line.bytes_down());
     let cache = BlobCache::open(&dir.path().join("cache")).unwrap();
     let blob = download(&link, &cache, (ROOM, id, size), None).await.unwrap();
     assert_eq!((blob.id(), blob.size()), (id, size));
-    let (cuts, brought) = (line.cuts() - cuts, line.brought() - brought);
+    let (cuts, brought) = (line.cuts() - cuts, line.bytes_down() - brought);
     assert!(cuts > 100, "only {cuts} cuts");
     // A break costs the chunk that was on the line, and a new login.
     assert!(brought < size + (cuts + 1) * (16 + 4) * 1024, "{brought} bytes for {size}, {cuts} cuts");
@@ -194,4 +194,20 @@ async fn a_file_shorter_than_said_or_of_other_bytes_is_refused() {
         matches!(other, TransferError::Link(error) if error.refusal() == Some(RefusalCode::HashMismatch))
     );
     assert!(link.request(Request::Ping(Empty {})).await.is_ok(), "the connection goes on");
+}
+
+/// Starts something that speaks HTTP and knows no hub.
+async fn web_server() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+            let mut request = vec![0; 4096];
+            assert!(stream.read(&mut request).await.unwrap() > 0);
+            stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        }
+    });
+    format!("ws://{address}")
 }

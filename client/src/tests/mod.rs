@@ -1,7 +1,6 @@
 //! The client as a whole against the protocol's own hub end: lines that break, crashes between two steps, and a hub that lies.
 
 mod lies;
-pub(crate) mod line;
 pub(crate) mod peer;
 mod push;
 mod shelf;

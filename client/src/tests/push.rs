@@ -1,11 +1,11 @@
 //! Push, list, find and fetch between seats of a user, and pushes that crash between two steps.
 
+use kit::Line;
 use protocol::frame::RequestKind;
 use protocol::id::BlobPrefix;
 use std::io::Read as _;
 use std::path::Path;
 
-use super::line::Line;
 use super::peer::Peer;
 use super::{bytes, handoff, settings};
 use crate::report::HandoffState;
@@ -175,7 +175,7 @@ async fn processes_of_one_seat_that_push_the_same_at_once_post_it_once() {
 async fn a_whole_handoff_survives_a_line_that_breaks_all_the_time() {
     let home = tempfile::tempdir().unwrap();
     let peer = Peer::start(1).await;
-    let line = Line::to(peer.address(), 7, 60_000).await;
+    let line = Line::new(7, 60_000).to(peer.address());
     peer.also_known_as(&line.origin());
     let mut client = Client::connect(settings(home.path(), "one", &line.origin()), None).await.unwrap();
     let mut receiver = Client::connect(settings(home.path(), "two", &line.origin()), None).await.unwrap();

@@ -3,8 +3,10 @@
 
 mod env;
 mod history;
+mod line;
 mod random;
 
 pub use env::{Env, Run};
 pub use history::{History, ObjectFormat, Shape, Times};
+pub use line::Line;
 pub use random::Random;

@@ -1,0 +1,52 @@
+//! Seats and handoffs for the tests.
+
+use std::path::{Path, PathBuf};
+
+use client::Settings;
+use client::settings::HubAddress;
+use protocol::id::BlobId;
+use protocol::part::{BundlePart, PartTip};
+
+/// Settings of the seat `name` of a user whose folders lie in `home`.
+pub(crate) fn settings(home: &Path, name: &str, hub: HubAddress) -> Settings {
+    let seat_dir = home.join("repositories").join(name);
+    std::fs::create_dir_all(&seat_dir).unwrap();
+    Settings {
+        data: home.join("p"),
+        cache: home.join("p/cache"),
+        hub,
+        name: format!("ana/{name}"),
+        seat_dir: Some(seat_dir),
+        join_secret: None,
+        insecure: false,
+        version: "0.1.0".to_owned(),
+    }
+}
+
+/// Writes a "bundle" of `length` bytes that do not compress and returns its file and the part that refers to it.
+pub(crate) fn handoff(home: &Path, length: usize, seed: u64) -> (PathBuf, BundlePart) {
+    let content = kit::Random::new(seed).bytes(length);
+    let blob = BlobId::of(&content);
+    let file = home.join(format!("{blob}.bundle"));
+    std::fs::write(&file, &content).unwrap();
+    let tip = format!("{seed:040x}");
+    let part = BundlePart {
+        blob,
+        vcs: BundlePart::VCS.to_owned(),
+        tip: tip.clone(),
+        base: None,
+        summary: format!("change {seed}"),
+        size: content.len() as u64,
+        media_type: BundlePart::MEDIA_TYPE.to_owned(),
+        tips: vec![PartTip { branch: "main".to_owned(), commit: tip }],
+        prerequisites: Vec::new(),
+        commits: 1,
+        object_format: "sha1".to_owned(),
+        repo: String::new(),
+        supersedes: None,
+        log: None,
+        stat: None,
+        surface: None,
+    };
+    (file, part)
+}

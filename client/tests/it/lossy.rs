@@ -1,0 +1,104 @@
+//! A large handoff over a line that breaks again and again, through a hub that is killed in between.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use client::Client;
+use hub::{Config, Listen, Names};
+use kit::Line;
+
+use crate::cast::{handoff, settings};
+use crate::hub_thread::HubThread;
+
+const SIZE: usize = 20 << 20;
+/// What a break may cost: the largest chunk, the login, and what else was said.
+const PER_CUT_BYTES: u64 = 256 * 1024 + 8 * 1024;
+
+fn start(data: &Path, line: &Line, port: u16) -> HubThread {
+    let listen = Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], port)));
+    let names = Names::Urls(vec![line.origin()]);
+    let hub =
+        HubThread::start(Config { names, ..Config::new(data.to_owned(), vec![listen]) }, |_| {}).unwrap();
+    let [Listen::Tcp(address)] = hub.ready.addresses[..] else { panic!("one TCP port") };
+    line.aim(address);
+    hub
+}
+
+/// Pushes and fetches over a line whose connections carry less than `bytes_max`; returns the cuts of both ways.
+async fn push_and_fetch(seed: u64, bytes_max: u64) -> (u64, u64) {
+    let home = tempfile::tempdir().unwrap();
+    let line = Line::new(seed, bytes_max);
+    let hub = start(&home.path().join("hub"), &line, 0);
+    let at = |name: &str| settings(home.path(), name, line.origin().parse().unwrap());
+    let (file, part) = handoff(home.path(), SIZE, seed);
+    let size = part.size;
+
+    let mut author = Client::connect(at("one"), None).await.unwrap();
+    let posted = author.push(&file, part.clone(), None).await.unwrap();
+    assert!(!posted.deduplicated && posted.seq == 1);
+    let (cuts_up, up) = (line.cuts(), line.bytes_up());
+    assert!(up < size + (cuts_up + 1) * PER_CUT_BYTES, "{up} bytes for {size}, {cuts_up} cuts");
+
+    let last = Arc::new(AtomicU64::new(0));
+    let seen = last.clone();
+    let progress = Arc::new(move |done: u64, total: u64| {
+        // Never backward: what has arrived is not fetched again.
+        assert!(seen.swap(done, Ordering::SeqCst) < done && done <= total);
+    });
+    let down_before = line.bytes_down();
+    let mut reader = Client::connect(at("two"), None).await.unwrap();
+    let found = reader.find(part.blob.into()).await.unwrap();
+    let blob = reader.fetch(&found, Some(progress)).await.unwrap();
+    assert_eq!((blob.id(), blob.size(), last.load(Ordering::SeqCst)), (part.blob, size, size));
+    let (cuts_down, down) = (line.cuts() - cuts_up, line.bytes_down() - down_before);
+    assert!(down < size + (cuts_down + 1) * PER_CUT_BYTES, "{down} bytes for {size}, {cuts_down} cuts");
+    hub.kill();
+    (cuts_up, cuts_down)
+}
+
+#[tokio::test]
+async fn twenty_megabytes_get_through_a_line_that_breaks_hundreds_of_times() {
+    let is_long = std::env::var_os("TEST_EFFORT").is_some_and(|effort| effort == "long");
+    for seed in 1..=if is_long { 20 } else { 1 } {
+        let (up, down) = push_and_fetch(seed, 250_000).await;
+        assert!(up > 100 && down > 100, "{up} and {down} cuts");
+    }
+}
+
+#[tokio::test]
+async fn twenty_megabytes_get_through_a_line_that_breaks_now_and_then() {
+    let (up, down) = push_and_fetch(3, 4_000_000).await;
+    assert!(up > 4 && down > 4, "{up} and {down} cuts");
+}
+
+#[tokio::test]
+async fn an_upload_goes_on_at_the_hub_that_was_killed_under_it() {
+    let home = tempfile::tempdir().unwrap();
+    let line = Line::new(1, u64::MAX);
+    let data = home.path().join("hub");
+    let hub = start(&data, &line, 0);
+    let [Listen::Tcp(address)] = hub.ready.addresses[..] else { panic!("one TCP port") };
+    let (file, part) = handoff(home.path(), SIZE, 1);
+    let mut author =
+        Client::connect(settings(home.path(), "one", line.origin().parse().unwrap()), None).await.unwrap();
+    // The hub dies when a third is through, and another one takes its place.
+    let (reached, mut at_a_third) = tokio::sync::mpsc::channel(1);
+    let progress = Arc::new(move |done: u64, total: u64| {
+        if done > total / 3 {
+            // Only the first message counts.
+            reached.try_send(()).ok();
+        }
+    });
+    let second = async {
+        at_a_third.recv().await.unwrap();
+        hub.kill();
+        start(&data, &line, address.port())
+    };
+    let (posted, hub) = tokio::join!(author.push(&file, part.clone(), Some(progress)), second);
+    assert_eq!(posted.unwrap().seq, 1);
+    let found = author.find(part.blob.into()).await.unwrap();
+    assert_eq!(author.fetch(&found, None).await.unwrap().size(), part.size);
+    hub.kill();
+}

@@ -1,0 +1,10 @@
+//! The client against the real hub, over real sockets, files and database.
+
+#[cfg(test)]
+mod cast;
+#[cfg(test)]
+mod hub_thread;
+#[cfg(test)]
+mod local;
+#[cfg(test)]
+mod lossy;

@@ -1,0 +1,183 @@
+//! A line between a client and a hub that breaks: each connection ends after a seeded random number of bytes, or
+//! when a test says so.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// A TCP port on loopback that joins each connection with one to another port, until it breaks it.
+#[derive(Debug)]
+pub struct Line {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    target: Mutex<Option<SocketAddr>>,
+    open: Mutex<Vec<(TcpStream, TcpStream)>>,
+    bytes_max: u64,
+    cuts: AtomicU64,
+    bytes_up: AtomicU64,
+    bytes_down: AtomicU64,
+    is_over: AtomicBool,
+}
+
+impl Line {
+    /// Listens. Each connection lives for less than `bytes_max` bytes, both directions together, as `seed` has it;
+    /// `u64::MAX` breaks none.
+    #[must_use]
+    pub fn new(seed: u64, bytes_max: u64) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port on loopback");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let shared = Arc::new(Shared { bytes_max, ..Shared::default() });
+        let accepting = shared.clone();
+        thread::spawn(move || accept(&listener, &accepting, seed));
+        Self { address, shared }
+    }
+
+    /// Joins every connection from now on with one to `target`.
+    #[must_use]
+    pub fn to(self, target: SocketAddr) -> Self {
+        self.aim(target);
+        self
+    }
+
+    /// Joins every connection from now on with one to `target`.
+    pub fn aim(&self, target: SocketAddr) {
+        *lock(&self.shared.target) = Some(target);
+    }
+
+    /// Returns the address as a client dials it: `ws://127.0.0.1:<port>`.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        format!("ws://{}", self.address)
+    }
+
+    /// Returns how many connections have ended.
+    #[must_use]
+    pub fn cuts(&self) -> u64 {
+        self.shared.cuts.load(Ordering::SeqCst)
+    }
+
+    /// Returns how many bytes have gone from clients to the target.
+    #[must_use]
+    pub fn bytes_up(&self) -> u64 {
+        self.shared.bytes_up.load(Ordering::SeqCst)
+    }
+
+    /// Returns how many bytes have gone from the target to clients.
+    #[must_use]
+    pub fn bytes_down(&self) -> u64 {
+        self.shared.bytes_down.load(Ordering::SeqCst)
+    }
+
+    /// Breaks every connection that is open.
+    pub fn cut_all(&self) {
+        for (near, far) in lock(&self.shared.open).drain(..) {
+            end(&near, &far);
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.shared.is_over.store(true, Ordering::SeqCst);
+        self.cut_all();
+        // Wakes the thread that accepts; when nobody listens any more it has ended already.
+        TcpStream::connect(self.address).ok();
+    }
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>, seed: u64) {
+    let mut state = seed;
+    for near in listener.incoming() {
+        if shared.is_over.load(Ordering::SeqCst) {
+            return;
+        }
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let budget =
+            if shared.bytes_max == u64::MAX { u64::MAX } else { (state >> 16) % shared.bytes_max.max(1) };
+        if near.and_then(|near| join(near, shared, budget)).is_err() {
+            shared.cuts.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Carries bytes both ways on two threads; whichever ends first ends both.
+fn join(near: TcpStream, shared: &Arc<Shared>, budget: u64) -> io::Result<()> {
+    let target = *lock(&shared.target);
+    let far = TcpStream::connect(target.ok_or(io::ErrorKind::NotConnected)?)?;
+    near.set_nodelay(true)?;
+    far.set_nodelay(true)?;
+    let budget = Arc::new(AtomicU64::new(budget));
+    let (up, down) = ((near.try_clone()?, far.try_clone()?), (far.try_clone()?, near.try_clone()?));
+    lock(&shared.open).push((near, far));
+    let (shared_up, shared_down, budget_up) = (shared.clone(), shared.clone(), budget.clone());
+    let upward = thread::spawn(move || carry(up.0, up.1, &budget_up, &shared_up.bytes_up));
+    thread::spawn(move || {
+        carry(down.0, down.1, &budget, &shared_down.bytes_down);
+        // Nothing of it matters any more: both sockets are closed.
+        upward.join().ok();
+        shared_down.cuts.fetch_add(1, Ordering::SeqCst);
+    });
+    Ok(())
+}
+
+fn carry(mut from: TcpStream, mut to: TcpStream, budget: &AtomicU64, carried: &AtomicU64) {
+    let mut buffer = vec![0; 4096];
+    while let Ok(length @ 1..) = from.read(&mut buffer) {
+        let left = budget.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+            Some(left.saturating_sub(length as u64))
+        });
+        let left = usize::try_from(left.unwrap_or(0)).unwrap_or(usize::MAX);
+        let passes = length.min(left);
+        carried.fetch_add(passes as u64, Ordering::SeqCst);
+        if to.write_all(&buffer[..passes]).is_err() || passes < length {
+            break;
+        }
+    }
+    end(&from, &to);
+}
+
+fn end(near: &TcpStream, far: &TcpStream) {
+    // A socket that the other side has closed already is as closed as wanted.
+    near.shutdown(Shutdown::Both).ok();
+    far.shutdown(Shutdown::Both).ok();
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_carries_up_to_its_budget_and_then_breaks() {
+        let target = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let line = Line::new(3, 1000).to(target.local_addr().unwrap());
+        let mut near = TcpStream::connect(line.origin().trim_start_matches("ws://")).unwrap();
+        let (mut far, _) = target.accept().unwrap();
+        let mut got = Vec::new();
+        // Refused once the line has broken, which it does in the middle of this.
+        near.write_all(&[7; 4096]).ok();
+        far.read_to_end(&mut got).unwrap();
+        assert!(got.len() < 1000 && got.len() as u64 == line.bytes_up());
+    }
+
+    #[test]
+    fn an_unbroken_line_breaks_when_told() {
+        let target = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let line = Line::new(3, u64::MAX).to(target.local_addr().unwrap());
+        let mut near = TcpStream::connect(line.origin().trim_start_matches("ws://")).unwrap();
+        let (mut far, _) = target.accept().unwrap();
+        near.write_all(&[7; 100_000]).unwrap();
+        far.read_exact(&mut [0; 100_000]).unwrap();
+        line.cut_all();
+        assert!(matches!(near.read(&mut [0]), Ok(0) | Err(_)));
+    }
+}
