@@ -1,4 +1,5 @@
 //! Git bundles in-process: create, check, import and preview, without the `git` program.
+#![doc = include_str!("../README.md")]
 
 mod arrange;
 mod cache;

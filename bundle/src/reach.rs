@@ -183,3 +183,59 @@ fn worktree_heads(common_dir: &Path, hash: gix::hash::Kind) -> Vec<ObjectId> {
     };
     dirs.iter().filter_map(|dir| detached(dir)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use kit::{Env, History, Random};
+
+    use super::*;
+    use crate::referee;
+
+    #[test]
+    fn what_is_reachable_does_not_depend_on_clocks() {
+        for seed in referee::seeds(9) {
+            let mut random = Random::new(seed);
+            let env = Env::new();
+            let shape = referee::branchy(seed, &mut random);
+            let History { path, commits: all } = History::seeded(&env, "source", seed, &shape);
+            if seed % 2 == 1 {
+                env.git(&path, ["commit-graph", "write", "--reachable"]);
+            }
+            let ids: Vec<ObjectId> = all.iter().map(|hex| referee::id(hex)).collect();
+            let repo = referee::open(&path);
+            let mut commits = Commits::new(&repo).unwrap();
+            for _ in 0..6 {
+                let tips: Vec<usize> = (0..1 + random.below(3)).map(|_| random.below(ids.len())).collect();
+                let names = tips.iter().map(|tip| all[*tip].as_str());
+                let reached = referee::sorted(&env.git(&path, ["rev-list"].into_iter().chain(names)));
+                let tips: Vec<_> = tips.iter().map(|tip| ids[*tip]).collect();
+                let expected: Vec<_> =
+                    ids.iter().filter(|id| !reached.contains(&id.to_string())).copied().collect();
+                assert_eq!(commits.unreachable(&ids, &tips).unwrap(), expected, "seed {seed}");
+                for id in &ids {
+                    let is_reached = commits.unreachable(&[*id], &tips).unwrap().is_empty();
+                    assert_eq!(is_reached, !expected.contains(id), "seed {seed}, {id}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn own_tips_are_all_references_and_the_heads_of_all_worktrees() {
+        let env = Env::new();
+        let path = env.init("repo");
+        let ids: Vec<_> = (0..6).map(|number| env.commit(&path, "file", &number.to_string(), "x")).collect();
+        env.git(&path, ["update-ref", "refs/parler/0123456789ab", &ids[1]]);
+        env.git(&path, ["tag", "-a", "-m", "tag", "v1", &ids[2]]);
+        env.git(&path, ["tag", "blob", "HEAD:file"]);
+        env.git(&path, ["worktree", "add", "-q", "--detach", "../linked", &ids[3]]);
+        env.git(&path, ["checkout", "-q", "--detach", &ids[4]]);
+        env.git(&path, ["pack-refs", "--all"]);
+        let mut expected: Vec<_> = ids[1..].iter().map(|hex| referee::id(hex)).collect();
+        expected.sort_unstable();
+        for place in ["repo", "linked"] {
+            let repo = referee::open(&env.path(place));
+            assert_eq!(own_tips(&mut Commits::new(&repo).unwrap()).unwrap(), expected, "{place}");
+        }
+    }
+}
