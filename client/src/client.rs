@@ -33,6 +33,7 @@ pub struct Client {
     pub(crate) rooms: BTreeMap<RoomId, Room>,
     settings: Settings,
     logged_in: LoggedIn,
+    is_new_hub: bool,
 }
 
 impl fmt::Debug for Client {
@@ -54,8 +55,8 @@ impl Client {
         let spool = Spool::open(&settings.data)?;
         let hub = LocalHub::new(&settings.data, &settings.version, local);
         let link = Link::new(Dialer::new(&settings, seat.clone(), Some(hub))?);
-        let logged_in = link.logged_in().await?;
-        Ok(Self { seat, link, cache, spool, rooms: BTreeMap::new(), settings, logged_in })
+        let (logged_in, is_new_hub) = link.logged_in().await?;
+        Ok(Self { seat, link, cache, spool, rooms: BTreeMap::new(), settings, logged_in, is_new_hub })
     }
 
     /// Returns the seat.
@@ -66,6 +67,11 @@ impl Client {
     /// Returns the hub's key.
     pub fn hub(&self) -> HubId {
         self.logged_in.hub.hub
+    }
+
+    /// Says whether the hub's key was met for the first time and is pinned from now on, which the user should be told.
+    pub fn is_new_hub(&self) -> bool {
+        self.is_new_hub
     }
 
     /// Returns what the hub says that it allows, so that too large a bundle can be refused before it is built.

@@ -45,7 +45,7 @@ pub const BACKOFF_MAX: Duration = Duration::from_secs(2);
 pub const LOCAL_HUB_START_MAX: Duration = Duration::from_secs(5);
 
 /// Time the client tries to reach a hub for the first time.
-pub const FIRST_DIAL_TIME_MAX: Duration = Duration::from_secs(2);
+pub const FIRST_DIAL_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Largest WebSocket message taken from a hub, in bytes.
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;

@@ -279,7 +279,7 @@ fn is_newer(ours: &str, theirs: &str) -> bool {
 const POLL_MIN: Duration = Duration::from_millis(2);
 const POLL_MAX: Duration = Duration::from_millis(50);
 /// When a hub that was started and does not answer is started once more.
-const START_AGAIN: Duration = Duration::from_millis(700);
+const START_AGAIN: Duration = Duration::from_millis(300);
 /// How long an older hub may take to end before it is used as it is.
 const HAND_OVER_MAX: Duration = Duration::from_secs(3);
 

@@ -43,6 +43,29 @@ pub enum DialError {
     LocalHub(#[from] LocalHubError),
 }
 
+impl DialError {
+    /// Says whether another attempt soon may do better.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Socket(error) => matches!(
+                error.kind(),
+                io::ErrorKind::ConnectionRefused
+                    | io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::ConnectionAborted
+                    | io::ErrorKind::BrokenPipe
+                    | io::ErrorKind::UnexpectedEof
+                    | io::ErrorKind::TimedOut
+                    | io::ErrorKind::NetworkUnreachable
+                    | io::ErrorKind::HostUnreachable
+                    | io::ErrorKind::NotConnected
+            ),
+            // It was given its time to start already.
+            Self::LocalHub(_) => false,
+            Self::Upgrade(_) | Self::TimedOut(_) | Self::Fault(_) => true,
+        }
+    }
+}
+
 /// A stream of bytes to a hub.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}

@@ -3,26 +3,22 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::{SinkExt as _, StreamExt as _};
-use protocol::conn::ClientEnd;
 use protocol::conn::client::{ClientFault, ClientOutput, LoggedIn};
-use protocol::frame::{Answer, Packet, Request, RequestId, RequestKind};
-use protocol::statement::UnixMillis;
+use protocol::frame::{Answer, Request, RequestId, RequestKind};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
-use tokio_tungstenite::tungstenite::Message;
 
-use super::dial::{DialError, Dialer, Failure, Socket};
+use super::connection::Connection;
+use super::dial::{Dialer, Failure};
 use super::{LinkError, TransferEvent, fault_error};
 use crate::limits;
 
 /// What a handle asks of the driver.
 pub(super) enum Command {
-    /// Tell what the hub said of itself, once logged in.
-    LoggedIn(oneshot::Sender<Result<LoggedIn, LinkError>>),
+    /// Tell what the hub said of itself, once logged in, and whether its key is met for the first time.
+    LoggedIn(oneshot::Sender<Result<(LoggedIn, bool), LinkError>>),
     /// Make a request.
     Request(Waiting),
     /// Make a request that moves bytes.
@@ -128,141 +124,11 @@ async fn connect(dialer: &Dialer, pause: &mut Pause, limit: Duration) -> Result<
             }
             Err(Failure::Passing(source)) => source,
         };
-        // The local hub was given its time to start already.
-        let is_over = matches!(source, DialError::LocalHub(_)) || began.elapsed() + pause.next >= limit;
+        let is_over = !source.may_pass() || began.elapsed() + pause.next >= limit;
         if is_over {
             return Err(LinkError::Unreachable { address: dialer.address(), source: Arc::new(source) });
         }
         pause.wait().await;
-    }
-}
-
-/// A socket and the protocol's end of it, logged in.
-struct Connection {
-    socket: Socket,
-    end: ClientEnd,
-    out: VecDeque<Message>,
-    is_flushed: bool,
-    logged_in: Option<LoggedIn>,
-    base: (Instant, UnixMillis),
-}
-
-/// What one look at the socket gave.
-enum Turn {
-    Received(Packet),
-    Wrote,
-    Gone,
-}
-
-impl Connection {
-    async fn open(dialer: &Dialer) -> Result<Self, Failure> {
-        let (socket, config) = dialer.dial().await?;
-        let base = (Instant::now(), crate::seat::now());
-        let end = ClientEnd::new(config, base.1);
-        let mut connection =
-            Self { socket, end, out: VecDeque::new(), is_flushed: true, logged_in: None, base };
-        loop {
-            match connection.end.poll() {
-                Some(ClientOutput::Send(packet)) => connection.queue(packet),
-                Some(ClientOutput::LoggedIn(logged_in)) => {
-                    dialer.remember(logged_in.hub)?;
-                    connection.logged_in = Some(*logged_in);
-                    return Ok(connection);
-                }
-                Some(ClientOutput::Closed(fault)) => {
-                    let known = dialer.known_hubs_path();
-                    let error = fault_error(fault.clone(), dialer.origin(), &dialer.address(), known);
-                    return Err(error.map_or(Failure::Passing(fault.into()), Failure::Final));
-                }
-                Some(_) => {}
-                None => connection.wait().await,
-            }
-        }
-    }
-
-    /// Waits for the socket or the clock.
-    async fn wait(&mut self) {
-        let deadline = self.deadline();
-        let turn = tokio::time::timeout_at(deadline, std::future::poll_fn(|cx| self.poll_io(cx, true))).await;
-        match turn {
-            Ok(turn) => self.take(turn),
-            Err(_) => self.end.tick(self.now()),
-        }
-    }
-
-    fn take(&mut self, turn: Turn) {
-        match turn {
-            Turn::Received(packet) => self.end.receive(packet, self.now()),
-            Turn::Gone => self.end.disconnected(),
-            Turn::Wrote => {}
-        }
-    }
-
-    fn queue(&mut self, packet: Packet) {
-        self.out.push_back(match packet {
-            Packet::Text(text) => Message::text(text),
-            Packet::Binary(bytes) => Message::binary(bytes),
-        });
-    }
-
-    fn now(&self) -> UnixMillis {
-        let since = self.base.0.elapsed().as_millis();
-        self.base.1.saturating_add(UnixMillis::try_from(since).unwrap_or(UnixMillis::MAX))
-    }
-
-    fn deadline(&self) -> Instant {
-        let millis = self.end.deadline().map_or(FAR_MILLIS, |at| at - self.now());
-        Instant::now() + Duration::from_millis(u64::try_from(millis).unwrap_or(0))
-    }
-
-    /// Writes what is queued, then reads one packet when `may_read`.
-    fn poll_io(&mut self, cx: &mut Context<'_>, may_read: bool) -> Poll<Turn> {
-        let mut wrote = false;
-        while !self.out.is_empty() {
-            match self.socket.poll_ready_unpin(cx) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => return Poll::Ready(Turn::Gone),
-                Poll::Pending => break,
-            }
-            if let Some(message) = self.out.pop_front()
-                && self.socket.start_send_unpin(message).is_err()
-            {
-                return Poll::Ready(Turn::Gone);
-            }
-            (wrote, self.is_flushed) = (true, false);
-        }
-        if !self.is_flushed {
-            match self.socket.poll_flush_unpin(cx) {
-                Poll::Ready(Ok(())) => self.is_flushed = true,
-                Poll::Ready(Err(_)) => return Poll::Ready(Turn::Gone),
-                Poll::Pending => {}
-            }
-        }
-        if wrote {
-            return Poll::Ready(Turn::Wrote);
-        }
-        if !may_read {
-            return Poll::Pending;
-        }
-        loop {
-            return match self.socket.poll_next_unpin(cx) {
-                Poll::Ready(Some(Ok(Message::Text(text)))) => {
-                    Poll::Ready(Turn::Received(Packet::Text(text.as_str().to_owned())))
-                }
-                Poll::Ready(Some(Ok(Message::Binary(bytes)))) => {
-                    Poll::Ready(Turn::Received(Packet::Binary(bytes.into())))
-                }
-                // Answered below us; a close shows as the end of the stream.
-                Poll::Ready(Some(Ok(_))) => continue,
-                Poll::Ready(Some(Err(_)) | None) => Poll::Ready(Turn::Gone),
-                Poll::Pending => Poll::Pending,
-            };
-        }
-    }
-
-    async fn close(&mut self) {
-        // A hub that is gone already, or does not take the goodbye in time, misses nothing.
-        tokio::time::timeout(GOODBYE_MAX, self.socket.close(None)).await.ok();
     }
 }
 
@@ -332,7 +198,7 @@ impl Serving {
             let (deadline, has_slot) = (self.connection.deadline(), self.has_slot());
             let Self { connection, upload, deliveries, is_done, .. } = self;
             let may_read = deliveries.is_empty();
-            let is_idle = connection.out.is_empty();
+            let is_idle = connection.is_idle();
             let deliver = deliveries.front().map(|(_, events, _)| events.clone());
             tokio::select! {
                 turn = std::future::poll_fn(|cx| connection.poll_io(cx, may_read)) => connection.take(turn),
@@ -357,8 +223,7 @@ impl Serving {
     fn begin(&mut self, command: Command) {
         match command {
             Command::LoggedIn(reply) => {
-                let logged_in = self.connection.logged_in.clone().expect("served connections are logged in");
-                drop(reply.send(Ok(logged_in)));
+                drop(reply.send(Ok(self.connection.greeting())));
             }
             Command::Request(waiting) => {
                 let id = self.connection.end.request(&waiting.request);
@@ -490,6 +355,3 @@ async fn next_chunk(upload: &mut Option<Upload>) -> Option<Vec<u8>> {
 
 /// Requests open at once; below what hubs allow, so that a cancellation always finds a slot.
 const OPEN_MAX: usize = 24;
-const FAR_MILLIS: i64 = 3_600_000;
-/// How long the goodbye may take.
-const GOODBYE_MAX: Duration = Duration::from_millis(500);

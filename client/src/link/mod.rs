@@ -2,6 +2,7 @@
 //!
 //! A [`Link`] is a handle; behind it one task owns the socket (`drive`). Dropping the handle ends the task.
 
+mod connection;
 mod dial;
 mod drive;
 pub mod transfer;
@@ -188,11 +189,12 @@ impl Link {
         Self { commands, task, patience, address }
     }
 
-    /// Connects and logs in unless that is done, and returns what the hub said of itself.
+    /// Connects and logs in unless that is done, and returns what the hub said of itself and whether this connection has
+    /// met its key for the first time.
     ///
     /// # Errors
     /// [`LinkError`] when the hub cannot be reached or trusted, or refuses the login.
-    pub async fn logged_in(&self) -> Result<LoggedIn, LinkError> {
+    pub async fn logged_in(&self) -> Result<(LoggedIn, bool), LinkError> {
         let (reply, answer) = oneshot::channel();
         self.send(Command::LoggedIn(reply)).await;
         answer.await.expect("the driver answers every command")

@@ -37,10 +37,11 @@ async fn a_request_is_answered_and_the_hub_remembered() {
     let settings = settings(dir.path(), &peer.origin());
     let link = link_with(&settings);
     assert_eq!(link.request(Request::Ping(Empty {})).await.unwrap(), Answer::Ping(Empty {}));
-    assert_eq!(link.logged_in().await.unwrap().hub.hub, peer.key());
+    assert_eq!(link.logged_in().await.unwrap().0.hub.hub, peer.key());
     link.close().await;
     let known = std::fs::read_to_string(settings.data.join("known_hubs")).unwrap();
     assert_eq!(known, format!("{} {} 1\n", peer.origin(), peer.key()));
+    assert!(!link_with(&settings).logged_in().await.unwrap().1, "it is known now");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod lies;
 pub(crate) mod peer;
+mod properties;
 mod push;
 mod shelf;
 

@@ -102,3 +102,41 @@ async fn an_upload_goes_on_at_the_hub_that_was_killed_under_it() {
     assert_eq!(author.fetch(&found, None).await.unwrap().size(), part.size);
     hub.kill();
 }
+
+#[tokio::test]
+async fn processes_of_one_seat_that_upload_the_same_at_once_share_the_work() {
+    let home = tempfile::tempdir().unwrap();
+    let line = Line::new(1, u64::MAX);
+    let hub = start(&home.path().join("hub"), &line, 0);
+    let (file, part) = handoff(home.path(), SIZE / 4, 1);
+    let mut pushes = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let at = settings(home.path(), "one", line.origin().parse().unwrap());
+        let (file, part) = (file.clone(), part.clone());
+        pushes.spawn(async move {
+            let mut client = Client::connect(at, None).await.unwrap();
+            client.push(&file, part, None).await.unwrap()
+        });
+    }
+    let posted = pushes.join_all().await;
+    assert_eq!(posted.iter().filter(|posted| !posted.deduplicated).count(), 1);
+    assert!(posted.iter().all(|posted| posted.seq == 1));
+    hub.kill();
+}
+
+#[tokio::test]
+async fn a_bundle_above_the_cap_is_refused_before_a_byte_of_it_travels() {
+    let home = tempfile::tempdir().unwrap();
+    let line = Line::new(1, u64::MAX);
+    let hub = start(&home.path().join("hub"), &line, 0);
+    let mut client =
+        Client::connect(settings(home.path(), "one", line.origin().parse().unwrap()), None).await.unwrap();
+    let (file, mut part) = handoff(home.path(), 1000, 1);
+    part.size = client.limits().blob_bytes_max + 1;
+    let before = line.bytes_up();
+    let error = client.push(&file, part, None).await.unwrap_err();
+    assert_eq!(error.code(), "too_large");
+    assert!(line.bytes_up() - before < 4096);
+    assert_eq!(std::fs::read_dir(home.path().join("p/spool")).unwrap().count(), 0);
+    hub.kill();
+}
