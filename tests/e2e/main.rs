@@ -1,7 +1,10 @@
 //! The binary from outside, as people and scripts run it: one file per subject.
 
+mod file;
+mod places;
 mod setup;
 mod terminal;
+mod two;
 
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_git-parler");

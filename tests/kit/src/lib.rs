@@ -1,12 +1,14 @@
-//! What the tests share: sealed environments and repositories made from a seed. Product code never uses this
-//! crate. A broken environment is a broken test, so everything here panics, with a sentence, where it fails.
+//! What the tests share: sealed environments, repositories made from a seed, snapshots of folders. Product code
+//! never uses this crate. A broken environment is a broken test: everything here panics, with a sentence, where it fails.
 
 mod env;
 mod history;
 mod line;
 mod random;
+mod snapshot;
 
 pub use env::{Env, Run};
 pub use history::{History, ObjectFormat, Shape, Times};
 pub use line::Line;
 pub use random::Random;
+pub use snapshot::Snapshot;
