@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use protocol::key::HubKey;
@@ -21,7 +22,8 @@ impl Folder {
     pub(crate) fn lock(path: &Path) -> Result<Self, Error> {
         let failed = |source| Error::Files { path: path.to_owned(), source };
         private_folder(path).map_err(failed)?;
-        let lock = File::options().create(true).truncate(false).write(true).open(path.join("lock"));
+        let lock =
+            File::options().create(true).truncate(false).write(true).mode(0o600).open(path.join("lock"));
         let lock = lock.map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),

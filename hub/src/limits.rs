@@ -4,6 +4,8 @@
 pub(crate) const HEADER_BYTES_MAX: usize = 8 * 1024;
 /// The longest signed text of a seat statement, in bytes.
 pub(crate) const SEAT_BYTES_MAX: usize = 1024;
+/// What a seat statement of that length takes in an answer at most, in bytes: each of its characters may be escaped.
+pub(crate) const SEAT_ENCODED_BYTES_MAX: u64 = 2 * 1024 + 256;
 /// Answers of a connection that may be long and are made but not yet written.
 pub(crate) const PAGES_PER_CONNECTION_MAX: usize = 2;
 /// Chunks of an upload that arrived and are not yet on their way to disk: 256 KiB each.

@@ -133,3 +133,59 @@ fn is_abandoned(path: &Path) -> bool {
 
 /// The origin of the hub of one user on one machine, whatever its address.
 const LOCAL_ORIGIN: &str = "local";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(listen: Vec<Listen>, names: Names) -> Config {
+        Config { names, ..Config::new("/nowhere".into(), listen) }
+    }
+
+    fn any_port(ip: [u8; 4]) -> Listen {
+        Listen::Tcp((ip, 0).into())
+    }
+
+    #[tokio::test]
+    async fn a_port_on_loopback_has_its_loopback_names() {
+        let urls = Names::Urls(vec!["wss://hub.example:443".into()]);
+        let listeners = Listeners::bind(&config(vec![any_port([127, 0, 0, 1])], urls.clone())).await.unwrap();
+        let [Listen::Tcp(address)] = &listeners.addresses()[..] else { panic!("one port") };
+        let port = address.port();
+        let expected = [
+            "wss://hub.example:443".to_owned(),
+            format!("ws://127.0.0.1:{port}"),
+            format!("ws://[::1]:{port}"),
+            format!("ws://localhost:{port}"),
+        ];
+        assert_eq!(listeners.origins(&urls), expected);
+        assert_eq!(listeners.origins(&Names::Local), ["local"]);
+    }
+
+    #[tokio::test]
+    async fn an_address_beyond_loopback_needs_a_name() {
+        let everywhere = vec![any_port([0, 0, 0, 0])];
+        let refused = Listeners::bind(&config(everywhere, Names::Urls(Vec::new()))).await;
+        assert!(matches!(refused, Err(Error::UrlRequired { .. })), "{refused:?}");
+        let nowhere = Listeners::bind(&config(Vec::new(), Names::Local)).await;
+        assert!(matches!(nowhere, Err(Error::NoAddress)), "{nowhere:?}");
+    }
+
+    #[tokio::test]
+    async fn a_file_or_a_living_hub_in_the_place_of_the_socket_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "mine").unwrap();
+        let bind = async |path: &Path| {
+            Listeners::bind(&config(vec![Listen::Unix(path.to_owned())], Names::Local)).await
+        };
+        assert!(matches!(bind(&file).await, Err(Error::Listen { .. })));
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
+        let socket = folder.path().join("socket");
+        let living = bind(&socket).await.unwrap();
+        assert!(matches!(bind(&socket).await, Err(Error::Listen { .. })));
+        assert_eq!(std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
+        drop(living);
+        assert!(!socket.exists());
+    }
+}

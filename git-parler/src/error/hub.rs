@@ -44,7 +44,7 @@ impl Report for OpenError {
     fn code(&self) -> Code {
         match self {
             Self::Newer { .. } => Code::Unsupported,
-            Self::Foreign { .. } | Self::Sqlite { .. } | Self::Thread(_) => Code::Io,
+            Self::Foreign { .. } | Self::File { .. } | Self::Sqlite { .. } | Self::Thread(_) => Code::Io,
         }
     }
 
@@ -52,7 +52,7 @@ impl Report for OpenError {
         match self {
             Self::Newer { .. } => Some("run the newer git-parler".to_owned()),
             Self::Foreign { .. } => Some("name another folder with `--data <dir>`".to_owned()),
-            Self::Sqlite { .. } | Self::Thread(_) => None,
+            Self::File { .. } | Self::Sqlite { .. } | Self::Thread(_) => None,
         }
     }
 }

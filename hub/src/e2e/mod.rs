@@ -406,3 +406,37 @@ async fn a_client_that_does_not_read_is_cut_and_nobody_else_notices() {
     tokio::time::timeout(LONG, greedy).await.expect("cut").unwrap();
     hub.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_foreign_page_is_turned_away_before_any_challenge() {
+    let place = place();
+    let mut config = config(place.path());
+    config.names = crate::Names::Urls(Vec::new());
+    config.listen.push(crate::Listen::Tcp(([127, 0, 0, 1], 0).into()));
+    let hub = start(config).await;
+    let address = hub.ready.addresses.iter().find_map(|address| match address {
+        crate::Listen::Tcp(address) => Some(*address),
+        crate::Listen::Unix(_) => None,
+    });
+    let address = address.unwrap();
+    let status = async |origin: String| {
+        tokio::task::spawn_blocking(move || {
+            let mut stream = std::net::TcpStream::connect(address).unwrap();
+            let request = format!(
+                "GET / HTTP/1.1\r\nHost: {address}\r\nOrigin: {origin}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                 Sec-WebSocket-Protocol: parler.v1\r\n\r\n"
+            );
+            stream.write_all(request.as_bytes()).unwrap();
+            stream.set_read_timeout(Some(LONG)).unwrap();
+            let mut status = [0; 12];
+            stream.read_exact(&mut status).unwrap();
+            String::from_utf8(status.to_vec()).unwrap()
+        })
+        .await
+        .unwrap()
+    };
+    assert_eq!(status("http://evil.example".into()).await, "HTTP/1.1 403");
+    assert_eq!(status(format!("http://localhost:{}", address.port())).await, "HTTP/1.1 101");
+    hub.stop().await.unwrap();
+}

@@ -242,7 +242,7 @@ async fn a_page_ends_at_its_limits(store: &impl Store, _: &ManualClock) {
     assert!(page.entries.is_empty() && page.start == page.end);
     let refused = store.pull(ana.agent(), room, 6, ALL).await;
     assert!(matches!(refused, Err(StoreError::BeyondEnd { end: 5 })), "{refused:?}");
-    let budget = 3000;
+    let budget = 5000;
     let page = store.pull(ana.agent(), room, 0, PageLimit { bytes_max: budget, ..ALL }).await.unwrap();
     let json: usize = page.entries.iter().map(|entry| protocol::json::write(entry).len()).sum();
     assert!(page.entries.len() > 1 && json as u64 <= budget, "{json} bytes");

@@ -1,5 +1,7 @@
 //! The log of a room: appending to it, reading it, and finding what refers to blobs.
 
+use std::collections::BTreeSet;
+
 use protocol::frame::{BlobReference, BlobReferences, Entry, Pulled};
 use protocol::id::{BlobId, BlobPrefix, Digest, RoomId};
 use protocol::key::AgentId;
@@ -9,6 +11,7 @@ use protocol::statement::{LogPoint, Message, Seat, UnixMillis};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::row::{self, RoomHere};
+use crate::limits::SEAT_ENCODED_BYTES_MAX;
 use crate::store::{Landed, PageLimit, StoreError};
 
 /// Appends `message`, or finds that it stands there already.
@@ -181,9 +184,13 @@ fn entries(db: &Connection, room: &RoomHere, after: u64, limit: PageLimit) -> Re
     )?;
     let mut rows = query.query((room.no, after, limit.entries_max))?;
     let mut entries = Vec::new();
+    let mut authors = BTreeSet::new();
     let mut bytes = 0;
     while let Some(row) = rows.next()? {
         bytes += encoded_bytes(row, limit.bodies)?;
+        if authors.insert(row.get::<_, [u8; 32]>(1)?) {
+            bytes += SEAT_ENCODED_BYTES_MAX;
+        }
         if bytes > limit.bytes_max && !entries.is_empty() {
             break;
         }

@@ -4,8 +4,12 @@ mod blob;
 mod log;
 mod room;
 mod row;
+#[cfg(test)]
+mod tests;
 mod writer;
 
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -41,6 +45,15 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
+    /// The file could not be made.
+    #[error("the database {path} could not be made", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// SQLite could not open, read or migrate it.
     #[error("the database {path} could not be opened", path = path.display())]
     Sqlite {
@@ -57,9 +70,9 @@ pub enum OpenError {
 
 /// The store in one SQLite file.
 pub(crate) struct SqliteStore {
-    // Dropped before the readers, so that the last connection to close is a reader only when the writer is done.
-    writer: Writer,
+    // Dropped before the writer: the last connection to close folds the write-ahead log into the file, and must be able to.
     readers: Option<Arc<Readers>>,
+    writer: Writer,
     clock: Arc<dyn Clock>,
 }
 
@@ -72,6 +85,9 @@ impl SqliteStore {
     /// Opens or makes the database at `path` and brings its schema up to date.
     pub(crate) fn open(path: &Path, clock: Arc<dyn Clock>, fatal: Fatal) -> Result<Self, OpenError> {
         let failed = |source| OpenError::Sqlite { path: path.to_owned(), source };
+        // SQLite gives its other files the mode of this one.
+        let file = File::options().create(true).append(true).mode(0o600).open(path);
+        file.map_err(|source| OpenError::File { path: path.to_owned(), source })?;
         let connection = Connection::open(path).map_err(failed)?;
         check_kind(&connection, path)?;
         connection.execute_batch(WRITER_PRAGMAS).map_err(failed)?;

@@ -88,7 +88,24 @@ where
     }
 }
 
+/// Raises the alarm when the thread panics: without it nothing can be written any more.
+struct Watch<'a>(&'a Fatal);
+
+/// The writing thread is gone.
+#[derive(Debug, thiserror::Error)]
+#[error("the thread of the database panicked")]
+struct Panicked;
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.raise("the database cannot be written any more", Arc::new(Panicked));
+        }
+    }
+}
+
 fn run(connection: Connection, mut steps: mpsc::Receiver<Box<dyn Step>>, fatal: &Fatal) {
+    let _watch = Watch(fatal);
     let mut group = Vec::with_capacity(GROUP_STEPS_MAX);
     while let Some(first) = steps.blocking_recv() {
         group.push(first);

@@ -1,0 +1,107 @@
+//! What is SQLite's own: groups of writes, a database that is full, files that are folded up.
+
+use std::sync::Arc;
+
+use protocol::statement::LogPoint;
+
+use super::SqliteStore;
+use crate::cast::{Player, SEAT_MS, START, player};
+use crate::clock::ManualClock;
+use crate::fatal::Fatal;
+use crate::store::{PageLimit, Store as _, StoreError};
+
+const ALL: PageLimit = PageLimit { entries_max: 100_000, bytes_max: 1 << 30, bodies: true };
+const BODY: &str = r#"{"parts":[{"kind":"text","text":"hello"}]}"#;
+
+async fn at_home(store: &SqliteStore, player: &Player) {
+    store.note_seat(player.seat(START, START + SEAT_MS)).await.unwrap();
+    store.open_room(player.agent(), player.home(), 256).await.unwrap();
+}
+
+async fn post(store: &SqliteStore, player: &Player, n: u64, body: &str) -> Result<u64, StoreError> {
+    let room = player.room();
+    let message = player.message(room, n, LogPoint::start(room), body, &[]);
+    store.post(player.agent(), message, body.into(), u64::MAX).await.map(|landed| landed.seq)
+}
+
+#[tokio::test]
+async fn a_refusal_in_a_group_undoes_nothing_but_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let store =
+        SqliteStore::open(&folder.path().join("hub.db"), ManualClock::at(START), Fatal::new()).unwrap();
+    let store = Arc::new(store);
+    let mut writers = tokio::task::JoinSet::new();
+    for seat in 0..8 {
+        let ana = player(0, seat);
+        at_home(&store, &ana).await;
+        let store = Arc::clone(&store);
+        writers.spawn(async move {
+            for n in 1..=20 {
+                let (good, bad) = tokio::join!(post(&store, &ana, n, BODY), post(&store, &ana, n + 7, BODY));
+                good.unwrap();
+                assert!(matches!(bad, Err(StoreError::Conflict { .. })), "{bad:?}");
+            }
+        });
+    }
+    while let Some(outcome) = writers.join_next().await {
+        outcome.unwrap();
+    }
+    let ana = player(0, 1);
+    let page = store.pull(ana.agent(), ana.room(), 0, ALL).await.unwrap();
+    let seqs: Vec<u64> = page.entries.iter().map(|entry| entry.seq).collect();
+    assert_eq!(seqs, (1..=160).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_full_database_refuses_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hub.db");
+    let fatal = Fatal::new();
+    let store = SqliteStore::open(&path, ManualClock::at(START), fatal.clone()).unwrap();
+    let ana = player(0, 1);
+    at_home(&store, &ana).await;
+    let pages_max =
+        |pages: u32| store.write(move |db, _| Ok(db.pragma_update(None, "max_page_count", pages)?));
+    pages_max(64).await.unwrap();
+    let long = format!(r#"{{"parts":[{{"kind":"text","text":"{}"}}]}}"#, "x".repeat(10_000));
+    let mut answered = 0;
+    let refusal = loop {
+        match post(&store, &ana, answered + 1, &long).await {
+            Ok(_) => answered += 1,
+            Err(refusal) => break refusal,
+        }
+    };
+    assert!(matches!(refusal, StoreError::DiskFull), "{refusal:?}");
+    assert!(answered > 0 && fatal.cause().is_none());
+    let page = store.pull(ana.agent(), ana.room(), 0, ALL).await.unwrap();
+    assert_eq!((page.entries.len() as u64, page.end.seq), (answered, answered));
+    pages_max(100_000).await.unwrap();
+    assert_eq!(post(&store, &ana, answered + 1, &long).await.unwrap(), answered + 1);
+}
+
+#[tokio::test]
+async fn a_store_that_is_closed_leaves_one_private_file() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hub.db");
+    let store = SqliteStore::open(&path, ManualClock::at(START), Fatal::new()).unwrap();
+    at_home(&store, &player(0, 1)).await;
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.file_name());
+    }
+    drop(store);
+    let names: Vec<_> =
+        std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["hub.db"]);
+}
+
+#[tokio::test]
+async fn a_store_whose_thread_has_ended_raises_the_alarm() {
+    let fatal = Fatal::new();
+    let store = SqliteStore::in_memory(ManualClock::at(START), fatal.clone()).unwrap();
+    let panicked: Result<(), StoreError> = store.write(|_, _| panic!("an operation that fails badly")).await;
+    assert!(matches!(panicked, Err(StoreError::Stopped)), "{panicked:?}");
+    assert!(matches!(store.rooms(player(0, 1).agent()).await, Err(StoreError::Stopped)));
+    assert_eq!(fatal.raised().await.to_string(), "the database cannot be written any more");
+}
