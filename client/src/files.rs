@@ -191,6 +191,19 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     sync_dir(dir)
 }
 
+/// As [`replace`], but leaves it to the system when the bytes reach the disk: a crash of the process loses nothing, a power
+/// cut may leave the old file, or an empty one.
+///
+/// # Errors
+/// [`FileError::Io`] when it cannot be written; then the old file stands unchanged.
+pub(crate) fn replace_unflushed(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let dir = parent(path);
+    let mut file = named(dir)?;
+    file.write_all(bytes).map_err(FileError::io("write", path))?;
+    file.persist(path).map_err(|e| FileError::io("replace", path)(e.error))?;
+    Ok(())
+}
+
 /// Holds the lock that belongs to `path` until dropped; the lock file is `path` with `.lock` behind it.
 #[derive(Debug)]
 pub struct Lock {
@@ -251,12 +264,17 @@ pub(crate) fn remove_quietly(path: &Path) {
 /// Prefix of the names of temporary files.
 pub(crate) const TEMPORARY_PREFIX: &str = ".new-";
 
-fn temporary(dir: &Path, bytes: &[u8], path: &Path) -> Result<tempfile::NamedTempFile, FileError> {
-    let mut file = tempfile::Builder::new()
+/// Makes a private temporary file in `dir`.
+pub(crate) fn named(dir: &Path) -> Result<tempfile::NamedTempFile, FileError> {
+    tempfile::Builder::new()
         .prefix(OsStr::new(TEMPORARY_PREFIX))
         .permissions(Permissions::from_mode(0o600))
         .tempfile_in(dir)
-        .map_err(FileError::io("write in", dir))?;
+        .map_err(FileError::io("write in", dir))
+}
+
+fn temporary(dir: &Path, bytes: &[u8], path: &Path) -> Result<tempfile::NamedTempFile, FileError> {
+    let mut file = named(dir)?;
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(FileError::io("write", path))?;
     Ok(file)
 }

@@ -167,7 +167,10 @@ impl RoomMemory {
     /// # Errors
     /// [`SeatError`] when the file cannot be read or is damaged.
     pub fn load(&self) -> Result<RoomState, SeatError> {
-        let state: Option<RoomState> = read_json(&self.path)?;
+        let bytes = files::read_private(&self.path)?;
+        // What a power cut leaves of a file that was just written.
+        let is_lost = bytes.is_none_or(|bytes| bytes.iter().all(|byte| *byte == 0));
+        let state: Option<RoomState> = if is_lost { None } else { read_json(&self.path)? };
         let state = state.unwrap_or_else(|| RoomState::start(self.room));
         // The first value is the room's id by rule; a file that says otherwise belongs to no room.
         if state.known.get(&0) == Some(&self.room.into()) {
@@ -187,7 +190,8 @@ impl RoomMemory {
         let mut after = before.clone();
         after.absorb(seen);
         if after != before {
-            files::replace(&self.path, json::write(&after).as_bytes())?;
+            // Not flushed: after a power cut the hub tells all of it again, to be verified from the start of the log.
+            files::replace_unflushed(&self.path, json::write(&after).as_bytes())?;
         }
         Ok(after)
     }
@@ -262,6 +266,18 @@ mod tests {
         assert_eq!(old, [0, 1024, 2048, 3072]);
         assert_eq!(kept.known.len(), 1024 + old.len());
         assert_eq!(memory.load().unwrap(), kept);
+    }
+
+    #[test]
+    fn what_a_power_cut_left_is_learnt_again_and_other_damage_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let memory = memory(dir.path());
+        for lost in ["", "\0\0\0\0"] {
+            files::replace(memory.path(), lost.as_bytes()).unwrap();
+            assert_eq!(memory.load().unwrap(), RoomState::start(room()));
+        }
+        files::replace(memory.path(), b"{\"known\":[[0,").unwrap();
+        assert!(matches!(memory.load(), Err(SeatError::DamagedState { .. })));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a crash must not lose or double: bundles on their way to the hub, and messages *as signed* that no hub has
-//! answered yet. A spooled message is sent again unchanged, so the hub stores it once.
+//! answered yet. A spooled message is sent again unchanged, so the hub stores it once. Nothing is flushed to disk: a
+//! power cut may lose what nobody has been told was sent, and pushing again finds what was.
 
 use std::fs::{self, File, TryLockError};
 use std::io::Write as _;
@@ -78,7 +79,7 @@ impl Spool {
         Ok(SpoolFile { file })
     }
 
-    /// Keeps a signed message until it is answered; when this returns it survives a crash.
+    /// Keeps a signed message until it is answered; when this returns it survives the end of this process.
     ///
     /// # Errors
     /// [`SeatError::File`] when it cannot be written.
@@ -92,12 +93,21 @@ impl Spool {
     /// another process works on are its own.
     ///
     /// # Errors
-    /// [`SeatError`] when one of them cannot be read or is damaged.
+    /// [`SeatError`] when one of them cannot be read.
     pub fn pending(&self, hub: HubId, room: RoomId, author: AgentId) -> Result<Vec<SpoolEntry>, SeatError> {
         let mut found = Vec::new();
         for path in self.paths(POST_SUFFIX) {
             let Some((lock, time)) = lock_entry(&path)? else { continue };
-            let Some(post) = read_json::<SpooledPost>(&path)? else { continue };
+            let post = match read_json::<SpooledPost>(&path) {
+                Ok(Some(post)) => post,
+                Ok(None) => continue,
+                Err(SeatError::DamagedState { .. }) => {
+                    // Cut short by a power cut; the push that signed it was never said to be done.
+                    files::remove_quietly(&path);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             if post.hub == hub && post.room == room && post.message.by() == author {
                 found.push((time, SpoolEntry { path, post, _lock: lock }));
             }
@@ -167,14 +177,10 @@ impl SpoolFile {
 /// Writes a message to `path`, locked for this process before it can be seen there.
 fn write_locked(path: &Path, post: &SpooledPost) -> Result<File, SeatError> {
     let dir = path.parent().unwrap_or(Path::new("."));
-    let made = tempfile::Builder::new().prefix(files::TEMPORARY_PREFIX).tempfile_in(dir);
-    let mut file = made.map_err(FileError::io("write in", dir))?;
+    let mut file = files::named(dir)?;
     file.as_file().lock().map_err(FileError::io("lock", path))?;
-    let written = file.write_all(json::write(post).as_bytes()).and_then(|()| file.as_file().sync_all());
-    written.map_err(FileError::io("write", path))?;
-    let file = file.persist(path).map_err(|e| FileError::io("replace", path)(e.error))?;
-    files::sync_dir(dir)?;
-    Ok(file)
+    file.write_all(json::write(post).as_bytes()).map_err(FileError::io("write", path))?;
+    Ok(file.persist(path).map_err(|e| FileError::io("replace", path)(e.error))?)
 }
 
 /// Locks a spooled message and tells when it was written; `None` when another process works on it or has ended it.
@@ -277,7 +283,9 @@ mod tests {
         let entry = entry.replace(post(1, 2)).unwrap();
         assert!(pending(&there, &post(1, 1)).is_empty());
         drop(entry);
+        files::replace(&dir.path().join("spool/torn.post"), b"{\"hub\":").unwrap();
         let taken = pending(&there, &post(1, 1));
+        assert!(!dir.path().join("spool/torn.post").exists());
         assert_eq!(posts(&taken), [&post(1, 2)], "the old one is gone");
         assert!(pending(&here, &post(1, 1)).is_empty());
     }
