@@ -50,7 +50,7 @@ impl<W: Write> Writer<'_, W> {
         let stored = &self.arrangement.stored;
         let count = u32::try_from(stored.len()).expect("a pack counts in 32 bits");
         let mut wanted: Vec<u32> = (0..count).collect();
-        if self.selection.edges.is_empty() {
+        if !self.selection.has_boundary {
             // As they follow one another in the pack, the whole history is read in one sweep.
             wanted.sort_by_key(|&number| {
                 (stored[number as usize].location.is_none(), stored[number as usize].location)

@@ -18,6 +18,8 @@ pub(crate) const TAG_CHAIN_LENGTH_MAX: usize = 16;
 pub(crate) const DEFLATE_LEVEL: u32 = 6;
 /// How many objects an object is tried against.
 pub(crate) const DELTA_WINDOW_OBJECTS: usize = 10;
+/// How many packed objects of a path are tried as bases of what is not packed there.
+pub(crate) const SETTLED_BASES: usize = 3;
 /// The longest chain that new deltas form; chains taken from a pack may stand on top.
 pub(crate) const DELTA_CHAIN_LENGTH_MAX: usize = 50;
 /// The same for commits and tags.

@@ -2,7 +2,10 @@
 //! one another, and each object tried against those before it. The work is bounded in bytes compared, never in
 //! time, so that it always ends the same way.
 
-use std::{cmp::Ordering, collections::VecDeque};
+use std::{
+    cmp::Ordering,
+    collections::{HashMap, VecDeque},
+};
 
 use gix::{ObjectId, objs::Kind};
 
@@ -24,8 +27,9 @@ struct Candidate {
     path: PathId,
     name_hash: u32,
     size: u64,
-    /// What it is as a base; an edge is nothing else.
     as_base: Base,
+    /// True where a delta is looked for; the others are bases only.
+    is_target: bool,
 }
 
 /// A candidate that was passed and may serve those that follow.
@@ -51,8 +55,7 @@ pub(crate) fn search(
     report: Report<'_>,
 ) -> Result<(), ObjectError> {
     let candidates = candidates(objects, selection, arrangement);
-    let total =
-        candidates.iter().filter(|candidate| matches!(candidate.as_base, Base::Selected(_))).count() as u64;
+    let total = candidates.iter().filter(|candidate| candidate.is_target).count() as u64;
     let mut search =
         Search { objects, arrangement, deflate, window: VecDeque::new(), work_left: 0, kept_left: 0 };
     search.work_left = limits::DELTA_WORK_BYTES_MAX;
@@ -60,7 +63,9 @@ pub(crate) fn search(
     let mut done = 0;
     for candidate in candidates {
         let mut slot = Slot { candidate, content: None, index: None };
-        if let Base::Selected(number) = slot.candidate.as_base {
+        if let Base::Selected(number) = slot.candidate.as_base
+            && slot.candidate.is_target
+        {
             search.improve(number, &mut slot)?;
             done += 1;
             report(Progress { stage: Stage::Deltas, done, total: Some(total) });
@@ -72,43 +77,50 @@ pub(crate) fn search(
 
 /// Returns what takes part, in the order of the search.
 fn candidates(objects: &mut Objects, selection: &Selection, arrangement: &Arrangement) -> Vec<Candidate> {
-    let is_full = selection.edges.is_empty();
     let fits = |size: u64| (limits::DELTA_OBJECT_BYTES_MIN..=limits::DELTA_OBJECT_BYTES_MAX).contains(&size);
-    let mut candidates = Vec::new();
-    for (number, (object, stored)) in (0..).zip(selection.objects.iter().zip(&arrangement.stored)) {
-        // A pack that holds the whole history was searched when it was made.
-        let is_settled = stored.base != Base::None || (is_full && matches!(stored.source, Source::Copy(_)));
-        if !is_settled && fits(stored.size) {
-            candidates.push(Candidate {
-                id: object.id,
-                kind: object.kind,
-                path: object.path,
-                name_hash: selection.paths.name_hash(object.path),
-                size: stored.size,
-                as_base: Base::Selected(number),
-            });
+    let candidate = |id, kind, path, size, as_base, is_target| {
+        let name_hash = selection.paths.name_hash(path);
+        Candidate { id, kind, path, name_hash, size, as_base, is_target }
+    };
+    // Where something is new, and how many of the settled objects there are still wanted as its bases.
+    let mut new_paths: HashMap<(Kind, PathId), usize> = HashMap::new();
+    for (object, stored) in selection.objects.iter().zip(&arrangement.stored) {
+        let has_name = matches!(object.kind, Kind::Tree | Kind::Blob);
+        if has_name && stored.location.is_none() && fits(stored.size) {
+            new_paths.insert((object.kind, object.path), limits::SETTLED_BASES);
         }
     }
-    if candidates.is_empty() {
-        return candidates;
+    let mut candidates = Vec::new();
+    for (number, (object, stored)) in (0..).zip(selection.objects.iter().zip(&arrangement.stored)) {
+        let wanted = new_paths.get_mut(&(object.kind, object.path));
+        // In a full history what is packed was searched when the pack was made, unless something new stands there.
+        let is_target = stored.base == Base::None
+            && (selection.has_boundary || wanted.is_some() || !matches!(stored.source, Source::Copy(_)));
+        let is_base = match wanted {
+            Some(wanted @ 1..) if !is_target => {
+                *wanted -= 1;
+                true
+            }
+            _ => false,
+        };
+        if (is_target || is_base) && fits(stored.size) {
+            let as_base = Base::Selected(number);
+            candidates.push(candidate(object.id, object.kind, object.path, stored.size, as_base, is_target));
+        }
+    }
+    if !candidates.iter().any(|candidate| candidate.is_target) {
+        return Vec::new();
     }
     for (number, edge) in (0..).zip(&selection.edges) {
         // An edge that is not here, as in a partial clone, is no base; nothing else depends on it.
-        let Ok(size) = objects.size(&edge.id, None) else { continue };
+        let location = objects.locate(&edge.id);
+        let Ok(size) = objects.size(&edge.id, location) else { continue };
         if fits(size) {
-            candidates.push(Candidate {
-                id: edge.id,
-                kind: edge.kind,
-                path: edge.path,
-                name_hash: selection.paths.name_hash(edge.path),
-                size,
-                as_base: Base::Edge(number),
-            });
+            candidates.push(candidate(edge.id, edge.kind, edge.path, size, Base::Edge(number), false));
         }
     }
     candidates.sort_by(|one, two| {
-        let key =
-            |it: &Candidate| (it.kind as u8, it.name_hash, it.path, !matches!(it.as_base, Base::Edge(_)));
+        let key = |it: &Candidate| (it.kind as u8, it.name_hash, it.path, it.is_target);
         let by_size = || two.size.cmp(&one.size).then(one.id.cmp(&two.id));
         // Commits have no names, and those near one another in time are alike; they are in that order already.
         key(one)

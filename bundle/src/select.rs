@@ -38,6 +38,8 @@ pub(crate) struct Selection {
     /// Commits, then tags, then trees and blobs in the order in which they were met.
     pub(crate) objects: Vec<Selected>,
     pub(crate) edges: Vec<Edge>,
+    /// False for a full history, of which the receiver has nothing.
+    pub(crate) has_boundary: bool,
     pub(crate) paths: Paths,
 }
 
@@ -71,7 +73,8 @@ pub(crate) fn select(
     }
     let Walk { paths, selected, mut edges, .. } = walk;
     keep_useful(&mut edges, &selected, &paths);
-    Ok(Selection { objects: selected, edges, paths })
+    let has_boundary = !plan.boundary_trees.is_empty();
+    Ok(Selection { objects: selected, edges, has_boundary, paths })
 }
 
 struct Walk<'a> {

@@ -173,7 +173,7 @@ fn a_damaged_large_file_is_named_and_not_sent() {
 
 #[test]
 fn packs_that_hold_the_same_objects_as_deltas_of_one_another_make_no_circle() {
-    for seed in seeds(6) {
+    for seed in seeds(3) {
         let (source, made) = Source::seeded(seed, &Shape { commits: 25, lines: 200, ..Shape::default() });
         // Packs of different commits, each kept, in which other versions of the files are whole.
         for (number, tip) in [24, 12, 18, 6].into_iter().enumerate() {
@@ -196,7 +196,7 @@ fn packs_that_hold_the_same_objects_as_deltas_of_one_another_make_no_circle() {
 
 #[test]
 fn a_damaged_pack_gives_an_error_or_a_bundle_that_git_takes() {
-    for seed in seeds(12) {
+    for seed in seeds(6) {
         let (source, _) = Source::seeded(seed, &Shape { lines: 200, ..Shape::default() });
         source.git(["repack", "-adq"]);
         let plans = [&["HEAD~9"][..], &[]]
