@@ -65,14 +65,10 @@ pub(crate) struct Settings {
     pub(crate) join_secret_file: Option<PathBuf>,
     /// The name that others see.
     pub(crate) name: Option<String>,
-    /// The file of the seat's key, where the usual place is not wanted.
-    pub(crate) identity: Option<PathBuf>,
     /// The session to work in.
     pub(crate) session: Option<String>,
     /// What the other side has, where `push` names no base.
     pub(crate) base: Vec<String>,
-    /// Certificates to trust besides the system's.
-    pub(crate) ca_file: Option<PathBuf>,
     /// Whether `ws://` may leave this machine.
     pub(crate) is_insecure: bool,
     /// Budgets of an import.
@@ -161,10 +157,8 @@ impl Settings {
             room: global.room.clone(),
             join_secret_file: source.path("joinSecretFile", "PARLER_JOIN_SECRET_FILE"),
             name: source.text("name", "PARLER_NAME"),
-            identity: source.path("identity", "PARLER_IDENTITY"),
             session: source.text("session", "PARLER_SESSION"),
             base: bases,
-            ca_file: source.path("caFile", "PARLER_CA_FILE"),
             is_insecure: source.boolean("insecure", "PARLER_INSECURE")?.unwrap_or(false),
             import: source.budgets()?,
             advice: source.key_boolean("advice.parler")?.unwrap_or(true),
@@ -265,8 +259,12 @@ impl Source<'_> {
             Some((command, None)) => Some(command.to_string()),
         };
         let general = || self.file.string_filter("core.pager", is_users).map(|value| value.to_string());
-        let pager = self.environment.text("GIT_PAGER").or(own).or_else(general);
-        let pager = pager.or_else(|| self.environment.text("PAGER")).unwrap_or_else(|| "less".to_owned());
+        // An empty variable is set, and means that no pager is wanted.
+        let stated = |name: &str| {
+            self.environment.0.get(&OsString::from(name)).map(|value| value.to_string_lossy().into_owned())
+        };
+        let pager = stated("GIT_PAGER").or(own).or_else(general).or_else(|| stated("PAGER"));
+        let pager = pager.unwrap_or_else(|| "less".to_owned());
         (!pager.is_empty() && pager != "cat").then_some(pager)
     }
 

@@ -23,7 +23,6 @@ use crate::network;
 #[derive(Debug)]
 pub(crate) struct Incoming {
     pub(crate) id: BlobId,
-    pub(crate) size: u64,
     /// The very bytes that were hashed, at their beginning; nobody else can write to them.
     pub(crate) file: File,
     pub(crate) author: Option<Agent>,
@@ -44,10 +43,9 @@ pub(crate) fn find(context: &Context, argument: Option<&str>) -> Result<Incoming
         Some(path) if is_file(path) => from_file(context, path),
         argument => {
             let (handoff, blob) = from_hub(context, argument)?;
-            let (id, size) = (blob.id(), blob.size());
+            let id = blob.id();
             Ok(Incoming {
                 id,
-                size,
                 file: blob.into_file()?,
                 expected: Some(expected(&handoff)?),
                 signature: Signature::Valid,
@@ -174,18 +172,10 @@ pub(crate) fn from_file(context: &Context, path: &str) -> Result<Incoming, Failu
             copy(&mut file, &mut own)
         })
     };
-    let (id, size) = copied.map_err(|error| failed(&error))?;
+    let id = copied.map_err(|error| failed(&error))?;
     own.rewind().map_err(|error| failed(&error))?;
     context.ui.remark("A file has no author: nobody vouches for what is in it.");
-    Ok(Incoming {
-        id,
-        size,
-        file: own,
-        author: None,
-        signature: Signature::None,
-        expected: None,
-        summary: None,
-    })
+    Ok(Incoming { id, file: own, author: None, signature: Signature::None, expected: None, summary: None })
 }
 
 fn private_file(folder: &Path) -> io::Result<File> {
@@ -193,16 +183,15 @@ fn private_file(folder: &Path) -> io::Result<File> {
     tempfile::tempfile_in(folder)
 }
 
-fn copy(from: &mut impl Read, to: &mut File) -> io::Result<(BlobId, u64)> {
-    let (mut hash, mut size) = (Sha256::new(), 0);
+fn copy(from: &mut impl Read, to: &mut File) -> io::Result<BlobId> {
+    let mut hash = Sha256::new();
     let mut buffer = vec![0; COPY_BYTES];
     loop {
         match from.read(&mut buffer) {
-            Ok(0) => return Ok((BlobId::from_bytes(hash.finalize().into()), size)),
+            Ok(0) => return Ok(BlobId::from_bytes(hash.finalize().into())),
             Ok(read) => {
                 hash.update(&buffer[..read]);
                 to.write_all(&buffer[..read])?;
-                size += read as u64;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),

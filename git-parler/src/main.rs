@@ -1,9 +1,5 @@
 //! The binary `git-parler`, which git runs as `git parler`: reads the command line, runs the command, and turns
 //! its failure into a sentence and an exit code. No rules live here.
-#![expect(
-    dead_code,
-    reason = "printer, settings, arguments and codes stand before the commands that use them"
-)]
 
 mod cli;
 mod commands;

@@ -149,6 +149,18 @@ mod tests {
     }
 
     #[test]
+    fn the_page_of_all_names_every_command_with_its_own_sentence() {
+        let page = text(None).unwrap();
+        let list =
+            page.split("\nCOMMANDS\n").nth(1).and_then(|after| after.split("\nEXAMPLES\n").next()).unwrap();
+        let mut expected = String::from("\n");
+        for verb in cli::command().get_subcommands() {
+            expected += &format!("  `{}`\n      {}.\n", verb.get_name(), verb.get_about().unwrap());
+        }
+        assert_eq!(list, expected);
+    }
+
+    #[test]
     fn no_code_span_of_a_text_goes_over_a_line() {
         let mut command = cli::command();
         command.build();

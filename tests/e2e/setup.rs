@@ -19,8 +19,8 @@ fn installed() -> (Env, PathBuf) {
     (env, program)
 }
 
-/// Returns what bash offers at the end of `line`, with git's completion loaded as a login shell loads it.
-fn completed(env: &Env, line: &str) -> Vec<String> {
+/// Returns what bash offers at the end of `line` in `repo`, with git's completion loaded as a login shell loads it.
+fn completed(env: &Env, repo: &Path, line: &str) -> Vec<String> {
     let script = r#"
         . /usr/share/bash-completion/bash_completion
         line=$1
@@ -32,7 +32,6 @@ fn completed(env: &Env, line: &str) -> Vec<String> {
         for ((i = 0; i < ${#spec[@]}; i++)); do [ "${spec[i]}" = -F ] && "${spec[i + 1]}"; done
         printf '%s\n' "${COMPREPLY[@]}"
     "#;
-    let repo = env.init(&format!("r{}", line.len()));
     let run = env.run(repo, "bash", ["-c", script, "bash", line]);
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{line}");
     run.stdout.lines().map(|word| word.trim_end().to_owned()).filter(|word| !word.is_empty()).collect()
@@ -49,12 +48,25 @@ fn bash_completes_commands_and_options_within_gits_own_completion() {
     if !has_completion(&env) {
         return;
     }
-    assert_eq!(completed(&env, "git parler se"), ["setup"]);
-    assert_eq!(completed(&env, "git parler setup --pre"), ["--prefix="]);
-    assert_eq!(completed(&env, "git parler help he"), ["help"]);
-    assert_eq!(completed(&env, "git-parler se"), ["setup"]);
-    assert_eq!(completed(&env, "git parler --hub wss://x se"), ["setup"]);
-    assert_eq!(completed(&env, "git par"), ["parler"]);
+    let repo = env.init("r");
+    let commit = env.commit(&repo, "a", "1", "one");
+    env.git(&repo, ["update-ref", "refs/parler/0123456789ab", &commit]);
+    for (line, offered) in [
+        ("git par", vec!["parler"]),
+        ("git parler pu", vec!["push"]),
+        ("git parler --hub wss://x pu", vec!["push"]),
+        ("git-parler pu", vec!["push"]),
+        ("git parler help pu", vec!["push"]),
+        ("git parler push --dr", vec!["--dry-run"]),
+        ("git parler push ma", vec!["main"]),
+        ("git parler push --base ma", vec!["main"]),
+        ("git parler push --base=ma", vec!["main"]),
+        ("git parler push -m ma", vec![]),
+        ("git parler drop 0", vec!["0123456789ab"]),
+        ("git parler setup --pre", vec!["--prefix="]),
+    ] {
+        assert_eq!(completed(&env, &repo, line), offered, "{line}");
+    }
 }
 
 #[test]

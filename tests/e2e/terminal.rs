@@ -74,3 +74,55 @@ fn always_means_color_also_into_a_file() {
     let run = env.try_git(env.root(), ["-c", "color.parler=always", "parler", "help", "nothing"]);
     assert!(run.stderr.starts_with("\x1b[1;31merror:\x1b[m there is no command"), "{}", run.stderr);
 }
+
+#[test]
+fn progress_is_shown_where_it_is_wanted_and_only_after_its_delay() {
+    let env = environment();
+    let repo = env.init("r");
+    env.commit(&repo, "a", "1", "one");
+    let progress = |options: &[&str], delay: &str| {
+        let mut command = env.command("git");
+        command.current_dir(&repo).args([
+            "-c",
+            "advice.parler=false",
+            "parler",
+            "push",
+            "-o",
+            "../x.bundle",
+            "--force",
+        ]);
+        let output = command.args(options).env("GIT_PROGRESS_DELAY", delay).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(progress(&["--progress"], "0").contains("Writing objects: 100% (3/3), done.\n"));
+    let remark = progress(&["--progress"], "60");
+    assert!(!remark.contains("objects: "), "{remark}");
+    assert_eq!(progress(&[], "0"), remark, "standard error is no terminal");
+    assert_eq!(progress(&["--progress", "--no-progress"], "0"), remark);
+    assert_eq!(progress(&["--quiet"], "0"), "");
+}
+
+#[test]
+fn long_results_go_through_gits_pager_on_a_terminal() {
+    let env = environment();
+    if !env.has("script") {
+        return;
+    }
+    let on_a_terminal = |variable: &str, command: &str| {
+        let mut script = env.command("timeout");
+        script
+            .args(["60", "script", "-qec", command, "/dev/null"])
+            .env("GIT_PAGER", variable)
+            .env("TERM", "xterm");
+        String::from_utf8(script.output().unwrap().stdout).unwrap()
+    };
+    let paged = on_a_terminal("sed s/^/paged:/", "git-parler help setup");
+    assert!(paged.lines().all(|line| line.starts_with("paged:")), "{paged}");
+    let plain = on_a_terminal("", "git-parler help setup");
+    assert!(plain.starts_with("Install the manual pages"), "{plain}");
+    let colored = on_a_terminal("", "git-parler help nothing");
+    assert!(colored.starts_with("\u{1b}[1;31merror:\u{1b}[m "), "{colored}");
+    let without_color = on_a_terminal("", "NO_COLOR=1 git-parler help nothing");
+    assert!(without_color.starts_with("error: "), "{without_color}");
+}

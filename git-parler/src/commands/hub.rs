@@ -11,11 +11,11 @@ use client::settings::HubAddress;
 use hub::{Config, Listen, Names, Ready};
 use protocol::key::JoinKey;
 use protocol::limits::JOIN_SECRET_CHARACTERS_MIN;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::Hub;
 use crate::context::Context;
 use crate::error::{Code, Failure};
+use crate::interrupt;
 use crate::local_child;
 use crate::start_hub;
 
@@ -70,16 +70,8 @@ pub(crate) fn serve(
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Code::Io, error))?;
     runtime.block_on(async {
-        let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-        let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
-            return Err(Failure::new(Code::Io, "signals cannot be received"));
-        };
-        let told = async move {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        };
+        let told = interrupt::asked_to_end()
+            .map_err(|error| Failure::new(Code::Io, format!("signals cannot be received: {error}")))?;
         let mut said = Ok(());
         hub::run(config, |is| said = ready(&is), told).await?;
         said

@@ -91,6 +91,7 @@ fn the_pager_is_found_in_gits_order() {
     assert_eq!(pager(both, &[("GIT_PAGER", "git")]).as_deref(), Some("git"));
     assert_eq!(pager("[pager]\n\tparler = false\n", &[]), None);
     assert_eq!(pager("[core]\n\tpager = cat\n", &[]), None);
+    assert_eq!(pager(both, &[("GIT_PAGER", "")]), None);
 }
 
 #[test]
@@ -103,8 +104,8 @@ fn a_base_may_be_configured_several_times() {
 
 #[test]
 fn a_path_may_begin_with_the_home_folder() {
-    let settings = read("[parler]\n\tcaFile = ~/ca.pem\n", &[], &Global::default()).unwrap();
-    assert_eq!(settings.ca_file, Some(PathBuf::from("/home/ada/ca.pem")));
+    let settings = read("[parler]\n\tjoinSecretFile = ~/secret\n", &[], &Global::default()).unwrap();
+    assert_eq!(settings.join_secret_file, Some(PathBuf::from("/home/ada/secret")));
 }
 
 #[test]
