@@ -57,7 +57,7 @@ where
     let closing = hub.closing.subscribe();
     let limits = &hub.ends.limits;
     let shake = handshake::accept(socket, &hub.ends.origins, limits);
-    let patience = Duration::from_secs(limits.authentication_seconds);
+    let patience = seconds(limits.authentication_seconds);
     let Ok(Ok(socket)) = tokio::time::timeout(patience, shake).await else { return };
     let mut nonce = [0; 32];
     if let Err(error) = getrandom::fill(&mut nonce) {
@@ -185,13 +185,12 @@ where
     /// Returns when something has to happen if nothing else does before.
     fn deadline(&self) -> Instant {
         let limits = &self.hub.ends.limits;
-        let mut deadline =
-            self.heard + Duration::from_secs(limits.ping_seconds) * if self.pinged { 2 } else { 1 };
+        let mut deadline = self.heard + seconds(limits.ping_seconds) * if self.pinged { 2 } else { 1 };
         if let Some(end) = self.end.deadline() {
             deadline = deadline.min(self.time.instant(end));
         }
         if let Some(stuck) = self.outbox.stuck_since() {
-            deadline = deadline.min(stuck + Duration::from_secs(limits.write_seconds));
+            deadline = deadline.min(stuck + seconds(limits.write_seconds));
         }
         deadline
     }
@@ -200,8 +199,8 @@ where
     fn tick(&mut self) -> bool {
         let now = Instant::now();
         let limits = &self.hub.ends.limits;
-        let ping = Duration::from_secs(limits.ping_seconds);
-        let write = Duration::from_secs(limits.write_seconds);
+        let ping = seconds(limits.ping_seconds);
+        let write = seconds(limits.write_seconds);
         if self.outbox.stuck_since().is_some_and(|since| now >= since + write) {
             tracing::debug!(agent = ?self.agent, "the client does not read");
             return false;
@@ -262,7 +261,9 @@ where
     /// Notes who it is before any request of theirs is looked at.
     async fn log_in(&mut self, identity: Identity) {
         let Identity { agent, seat } = identity;
-        if !self.admitted.log_in(agent) {
+        // Commands are short: one that comes while its agent has as many as it may waits a little for its turn.
+        let patience = seconds(self.hub.ends.limits.authentication_seconds);
+        if tokio::time::timeout(patience, self.admitted.log_in(agent)).await.is_err() {
             let refusal = Refusal::new(RefusalCode::TooMany, "too many connections of this agent");
             return self.end.refuse(&refusal);
         }
@@ -319,7 +320,7 @@ where
 
     /// Writes what is queued and closes the socket, for as long as one write may take.
     async fn say_goodbye(&mut self) {
-        let patience = Duration::from_secs(self.hub.ends.limits.write_seconds);
+        let patience = seconds(self.hub.ends.limits.write_seconds);
         let Self { socket, outbox, .. } = self;
         let goodbye = async {
             if outbox.stuck_since().is_some() {
@@ -341,4 +342,9 @@ where
         drop(self.admitted);
         while self.tasks.join_next().await.is_some() {}
     }
+}
+
+/// Returns a configured time, at least a second, so that nothing spins, and at most a year, so that no sum overflows.
+fn seconds(configured: u64) -> Duration {
+    Duration::from_secs(configured.clamp(1, 365 * 24 * 3600))
 }

@@ -1,13 +1,12 @@
 //! The hub's folder before anything else is in it: the lock and the key.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use protocol::key::HubKey;
 
-use crate::blobs::private_folder;
 use crate::error::Error;
 
 /// The locked folder of a hub; others may lock it once this is dropped.
@@ -21,7 +20,8 @@ impl Folder {
     /// Makes the folder if need be and locks it.
     pub(crate) fn lock(path: &Path) -> Result<Self, Error> {
         let failed = |source| Error::Files { path: path.to_owned(), source };
-        private_folder(path).map_err(failed)?;
+        // One that is there keeps its mode: it may be shared with other things, and all in it that is ours is private.
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
         let lock =
             File::options().create(true).truncate(false).write(true).mode(0o600).open(path.join("lock"));
         let lock = lock.map_err(failed)?;
@@ -100,6 +100,14 @@ mod tests {
         assert_eq!(folder.key().unwrap().public(), key);
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&data), mode(&data.join("hub.key"))), (0o700, 0o600));
+    }
+
+    #[test]
+    fn a_folder_that_was_there_keeps_its_mode() {
+        let place = tempfile::tempdir().unwrap();
+        fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        Folder::lock(place.path()).unwrap();
+        assert_eq!(fs::metadata(place.path()).unwrap().permissions().mode() & 0o777, 0o755);
     }
 
     #[test]

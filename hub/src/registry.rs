@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::key::AgentId;
 use protocol::limits::Limits;
+use tokio::sync::Notify;
 
 /// The counts of all connections; clones share them.
 #[derive(Debug, Clone)]
@@ -14,6 +15,8 @@ pub(crate) struct Registry {
     per_address_max: u64,
     per_agent_max: u64,
     counts: Arc<Mutex<Counts>>,
+    /// Tells those who wait that a connection of some agent has ended.
+    ended: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -38,6 +41,7 @@ impl Registry {
             per_address_max: limits.connections_per_address_max,
             per_agent_max: limits.connections_per_agent_max,
             counts: Arc::default(),
+            ended: Arc::default(),
         }
     }
 
@@ -61,8 +65,21 @@ impl Registry {
 }
 
 impl Admitted {
-    /// Counts the connection as one of `agent`, if it may have one more.
-    pub(crate) fn log_in(&mut self, agent: AgentId) -> bool {
+    /// Counts the connection as one of `agent`, once it may have one more.
+    pub(crate) async fn log_in(&mut self, agent: AgentId) {
+        loop {
+            // Before the look, so that no connection ends unnoticed between look and wait.
+            let ended = Arc::clone(&self.registry.ended);
+            let mut ended = std::pin::pin!(ended.notified());
+            ended.as_mut().enable();
+            if self.try_log_in(agent) {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    fn try_log_in(&mut self, agent: AgentId) -> bool {
         let mut counts = self.registry.lock();
         let connections = counts.agents.entry(agent).or_default();
         let is_free = *connections < self.registry.per_agent_max;
@@ -83,6 +100,7 @@ impl Drop for Admitted {
         }
         if let Some(agent) = self.agent {
             give_back(&mut counts.agents, &agent);
+            self.registry.ended.notify_waiters();
         }
     }
 }
@@ -101,8 +119,8 @@ mod tests {
     use super::*;
     use crate::cast::player;
 
-    #[test]
-    fn each_count_has_its_limit_and_is_given_back() {
+    #[tokio::test]
+    async fn each_count_has_its_limit_and_is_given_back() {
         let limits = Limits {
             connections_max: 3,
             connections_per_address_max: 2,
@@ -117,10 +135,14 @@ mod tests {
         let third = registry.admit(None).unwrap();
         assert!(registry.admit(None).is_none(), "three in all");
         let ana = player(0, 1).agent();
-        assert!(first.log_in(ana));
-        assert!(!second.log_in(ana), "one of one agent");
-        drop(first);
-        assert!(second.log_in(ana));
+        first.log_in(ana).await;
+        assert!(!second.try_log_in(ana), "one of one agent");
+        let waits = async {
+            second.log_in(ana).await;
+            second
+        };
+        let ends = async { drop(first) };
+        let (second, ()) = tokio::join!(waits, ends);
         drop((second, third));
         let counts = registry.lock();
         assert_eq!((counts.connections, counts.addresses.len(), counts.agents.len()), (0, 0, 0));

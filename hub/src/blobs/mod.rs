@@ -270,7 +270,7 @@ impl BlobFile {
 }
 
 /// Makes `path` a folder of mode 0700, or checks that it is one.
-pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
+fn private_folder(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     if fs::metadata(path)?.permissions().mode() & 0o077 != 0 {
         fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;

@@ -285,15 +285,27 @@ async fn a_login_under_another_origin_is_refused() {
 #[tokio::test]
 async fn an_agent_has_so_many_connections_and_no_more() {
     let place = place();
-    let limits = Limits { connections_per_agent_max: 2, ..Limits::default() };
+    let limits = Limits { connections_per_agent_max: 2, authentication_seconds: 1, ..Limits::default() };
     let hub = start(Config { limits, ..config(place.path()) }).await;
     let ana = player(0, 1);
-    let (first, _second) = (hub.connect(&ana).await, hub.connect(&ana).await);
+    let (first, second) = (hub.connect(&ana).await, hub.connect(&ana).await);
     let mut third = Peer::connect(&hub.socket, &ana, |_| {}).await.unwrap();
     let ClientOutput::Closed(ClientFault::Refused(refusal)) = third.next().await else { panic!() };
     assert_eq!(refusal.code, RefusalCode::TooMany);
     hub.connect(&player(0, 2)).await;
-    drop(first);
+    drop((first, second));
+    // Short ones wait for each other, however many there are.
+    let mut many = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let (socket, ana) = (hub.socket.clone(), ana.clone());
+        many.spawn(async move {
+            let mut peer = Peer::connect(&socket, &ana, |_| {}).await.unwrap();
+            peer.ask(Request::Ping(Empty {})).await.unwrap();
+        });
+    }
+    while let Some(outcome) = many.join_next().await {
+        outcome.unwrap();
+    }
     hub.stop().await.unwrap();
 }
 
