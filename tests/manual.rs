@@ -138,7 +138,14 @@ fn changed_ids(steps: &[Step], answers: &[Vec<String>]) -> Vec<(String, String)>
     };
     let lines = steps.iter().zip(answers).flat_map(|(step, answer)| step.expected.iter().zip(answer));
     let pairs = lines.flat_map(|(old, new)| ids(old).into_iter().zip(ids(new)));
-    pairs.filter(|(old, new)| old != new && old.len() == new.len()).collect()
+    let is_gone = |old: &str| !answers.iter().flatten().any(|line| line.contains(old));
+    let mut changed: Vec<(String, String)> = Vec::new();
+    for (old, new) in pairs.filter(|(old, new)| old.len() == new.len() && is_gone(old)) {
+        if changed.iter().all(|(earlier, _)| *earlier != old) {
+            changed.push((old, new));
+        }
+    }
+    changed
 }
 
 /// Runs a page and returns it with what came back, until that changes nothing any more.
