@@ -1,5 +1,6 @@
 //! Crafted bundles: what an approved but malicious member could send. Each is refused, quickly, and leaves the
 //! repository as it was; where git has a rule, git refuses as well.
+//! Long because it is one list: each crafted file stands beside the refusal that it gets.
 
 use std::fs::File;
 use std::io::Write as _;
