@@ -59,6 +59,6 @@ pub const WRITE_BUFFER_BYTES: usize = 64 * 1024;
 /// Most bytes that wait for the socket.
 pub const WRITE_BUFFER_BYTES_MAX: usize = 2 * 1024 * 1024;
 
-/// First chunk of an upload on a connection, in bytes; doubled up to the protocol's largest, so that a line which
-/// breaks often still carries something between two breaks.
+/// First chunks of an upload on a connection, in bytes; they grow with what has gone through, up to the protocol's
+/// largest, so that a line which breaks often still carries something between two breaks.
 pub const FIRST_CHUNK_BYTES: usize = 16 * 1024;

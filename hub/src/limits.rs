@@ -12,7 +12,7 @@ pub(crate) const PAGES_PER_CONNECTION_MAX: usize = 2;
 pub(crate) const UPLOAD_CHUNKS_QUEUED_MAX: usize = 4;
 /// Chunks of a download that are read and not yet written: 256 KiB each.
 pub(crate) const DOWNLOAD_CHUNKS_QUEUED_MAX: usize = 2;
-/// The first chunk of a download, in bytes; each next one is twice as long, up to what the protocol allows.
+/// The first chunks of a download, in bytes; they grow with what has gone through, up to what the protocol allows.
 pub(crate) const DOWNLOAD_FIRST_CHUNK_BYTES: usize = 16 * 1024;
 /// How often what is too old is looked for, in seconds.
 pub(crate) const JANITOR_EVERY_SECONDS: u64 = 60;

@@ -148,9 +148,12 @@ fn send_file(
 ) -> io::Result<()> {
     let mut file = File::open(path)?;
     file.seek(SeekFrom::Start(go.offset))?;
-    let (mut at, mut length) = (go.offset, limits::FIRST_CHUNK_BYTES);
+    let mut at = go.offset;
     while at < go.size {
         let left = usize::try_from(go.size - at).unwrap_or(usize::MAX);
+        // A break loses the chunk that is on the line: a quarter of what has gone through is little beside it.
+        let quarter = usize::try_from((at - go.offset) / 4).unwrap_or(usize::MAX);
+        let length = quarter.clamp(limits::FIRST_CHUNK_BYTES, CHUNK_BYTES_MAX);
         let mut chunk = vec![0; length.min(left)];
         file.read_exact(&mut chunk)?;
         at += chunk.len() as u64;
@@ -160,7 +163,6 @@ fn send_file(
         if let Some(progress) = progress {
             progress(at, go.size);
         }
-        length = (length * 2).min(CHUNK_BYTES_MAX);
     }
     Ok(())
 }

@@ -18,7 +18,6 @@ pub(crate) struct Download {
     request: GetBlob,
     file: BlobFile,
     offset: u64,
-    chunk_bytes: usize,
 }
 
 impl Download {
@@ -30,6 +29,14 @@ impl Download {
     /// Returns the first byte that was not read yet.
     pub(crate) fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// Returns how long the next chunk may be: a quarter of what this connection has brought, so that a break on the way,
+    /// which loses the chunk that was on the line, costs little beside it.
+    fn chunk_bytes(&self) -> usize {
+        let brought = self.offset.saturating_sub(self.request.offset);
+        let quarter = usize::try_from(brought / 4).unwrap_or(usize::MAX);
+        quarter.clamp(DOWNLOAD_FIRST_CHUNK_BYTES, CHUNK_BYTES_MAX)
     }
 }
 
@@ -47,7 +54,7 @@ impl<S: Store, W: Wake> Service<S, W> {
             tracing::error!(%id, "a blob's file is missing");
         }
         let file = file.refuse()?;
-        Ok(Download { agent, request, file, offset, chunk_bytes: DOWNLOAD_FIRST_CHUNK_BYTES })
+        Ok(Download { agent, request, file, offset })
     }
 
     /// Reads the next chunk, after asking again whether the reader may have it; `None` at the end.
@@ -57,7 +64,7 @@ impl<S: Store, W: Wake> Service<S, W> {
         }
         let GetBlob { room, id, .. } = download.request;
         self.store.may_get_blob(download.agent, room, id).await.refuse()?;
-        let (file, offset, length) = (download.file.clone(), download.offset, download.chunk_bytes);
+        let (file, offset, length) = (download.file.clone(), download.offset, download.chunk_bytes());
         let read = blocking(move || {
             let mut chunk = Vec::new();
             file.read_at(offset, length, &mut chunk)?;
@@ -65,8 +72,6 @@ impl<S: Store, W: Wake> Service<S, W> {
         });
         let chunk = read.await.refuse()?;
         download.offset += chunk.len() as u64;
-        // Small at first: of a line that breaks often, something gets through between two breaks.
-        download.chunk_bytes = (length * 2).min(CHUNK_BYTES_MAX);
         Ok(Some(chunk))
     }
 }
