@@ -54,7 +54,7 @@ impl<'repo> Commits<'repo> {
                 return Ok(Some(Commit {
                     seconds: i64::try_from(commit.committer_timestamp()).unwrap_or(i64::MAX),
                     parents: if is_boundary { Vec::new() } else { parents.collect() },
-                    generation: Some(commit.generation()),
+                    generation: known_generation(&commit),
                 }));
             }
         }
@@ -104,8 +104,9 @@ impl<'repo> Commits<'repo> {
             return Ok(Vec::new());
         }
         // A commit whose generation is not larger than that of every wanted one reaches none of them.
-        let generations =
-            missing.iter().map(|id| self.graph.as_ref()?.commit_by_id(id).map(|commit| commit.generation()));
+        let generations = missing
+            .iter()
+            .map(|id| self.graph.as_ref()?.commit_by_id(id).and_then(|commit| known_generation(&commit)));
         let lowest = generations.collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().min());
         let mut seen = HashSet::default();
         let mut queue = BinaryHeap::new();
@@ -144,6 +145,11 @@ impl<'repo> Commits<'repo> {
         }
         Ok(())
     }
+}
+
+/// Returns the generation of a commit; an old git wrote 0 where it did not compute it.
+fn known_generation(commit: &gix::commitgraph::file::Commit<'_>) -> Option<u32> {
+    Some(commit.generation()).filter(|generation| *generation > 0)
 }
 
 /// Returns the commits that the user's own references point to, each once.
@@ -224,7 +230,7 @@ mod tests {
     fn own_tips_are_all_references_and_the_heads_of_all_worktrees() {
         let env = Env::new();
         let path = env.init("repo");
-        let ids: Vec<_> = (0..6).map(|number| env.commit(&path, "file", &number.to_string(), "x")).collect();
+        let ids: Vec<_> = (0..6).map(|number| env.commit(&path, "file", number.to_string(), "x")).collect();
         env.git(&path, ["update-ref", "refs/parler/0123456789ab", &ids[1]]);
         env.git(&path, ["tag", "-a", "-m", "tag", "v1", &ids[2]]);
         env.git(&path, ["tag", "blob", "HEAD:file"]);
