@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use gix::bstr::{BStr, BString};
+use gix::bstr::{BString, ByteSlice};
 use gix::objs::Kind;
 use gix::{ObjectId, Repository};
 
@@ -19,7 +19,7 @@ use crate::progress::{Progress, Report, Stage};
 use crate::quarantine::{self, Quarantine};
 use crate::range::{Prerequisite, Tip};
 use crate::reach::{self, Commits};
-use crate::refs::{self, RefsError};
+use crate::refs::{self, Locked};
 use crate::resolve::ResolveError;
 use crate::scan::{self, Scan};
 use crate::stage::{Staged, Staging};
@@ -186,12 +186,14 @@ impl<'a> Import<'a> {
     }
 
     fn run(mut self, file: &mut File, report: Report<'_>) -> Result<Imported, ImportError> {
+        if !self.options.dry_run {
+            quarantine::sweep(&self.objects_dir());
+        }
         self.check_prerequisites()?;
         if let Some(targets) = self.reachable_tips()? {
             return self.only_refs(&targets);
         }
         let objects_dir = self.objects_dir();
-        quarantine::sweep(&objects_dir);
         let staging = Staging {
             here: Some(&self.repo.objects),
             objects_dir: Some(objects_dir.clone()),
@@ -260,10 +262,9 @@ impl<'a> Import<'a> {
         let already_applied = self.plan.missing.is_empty();
         if !already_applied && !self.options.dry_run {
             let objects_dir = self.objects_dir();
-            quarantine::sweep(&objects_dir);
             // Nothing to check in it: it stands for this import until the references are made.
             let quarantine = Quarantine::create(&objects_dir, &[]).map_err(ImportError::Quarantine)?;
-            self.prepare_refs(&quarantine)?.commit(&self)?;
+            self.make_refs(self.lock_refs(&quarantine)?)?;
         }
         let prerequisites: Vec<_> =
             self.header.prerequisites.iter().map(|prerequisite| prerequisite.id).collect();
@@ -318,10 +319,10 @@ impl<'a> Import<'a> {
             return Err(ImportError::Interrupted);
         }
         // The references are locked first: what can fail has failed before the first object moves.
-        let refs = self.prepare_refs(&staged.quarantine)?;
+        let refs = self.lock_refs(&staged.quarantine)?;
         let installed = install::install(objects_dir, &staged.quarantine, &ready, policy)
             .map_err(ImportError::Install)?;
-        refs.commit(self)?;
+        self.make_refs(refs)?;
         installed.keep();
         Ok(())
     }
@@ -330,21 +331,29 @@ impl<'a> Import<'a> {
         self.repo.objects.store_ref().path().to_owned()
     }
 
-    fn prepare_refs(&self, quarantine: &Quarantine) -> Result<PreparedRefs<'_>, ImportError> {
-        let mut edits = Vec::new();
+    /// Locks the references that are to be made, after noting the locks for the next import should this one be killed.
+    fn lock_refs(&self, quarantine: &Quarantine) -> Result<Locked, ImportError> {
         let mut locks = Vec::new();
         for &at in &self.plan.missing {
-            let name = format!("{}.lock", self.plan.names[at]);
-            locks.push(
-                std::path::absolute(self.repo.common_dir().join(name)).map_err(ImportError::Quarantine)?,
-            );
-            let message: &BStr = self.options.reflog_message.as_ref();
-            edits.push(refs::creation(self.plan.names[at].as_ref(), self.tips[at].id, message)?);
+            let lock = refs::lock_path(self.repo, self.plan.names[at].as_bstr());
+            locks.push(std::path::absolute(lock).map_err(ImportError::Quarantine)?);
         }
         quarantine.note_ref_locks(&locks).map_err(ImportError::Quarantine)?;
-        let fail = gix::lock::acquire::Fail::AfterDurationWithBackoff(LOCK_TIMEOUT);
-        let prepared = self.repo.refs.transaction().prepare(edits, fail, fail).map_err(RefsError::Write)?;
-        Ok(PreparedRefs(prepared))
+        let names = self.plan.missing.iter().map(|&at| (self.plan.names[at].clone(), self.tips[at].id));
+        Ok(refs::lock(self.repo, names, Policy::of(self.repo))?)
+    }
+
+    fn make_refs(&self, refs: Locked) -> Result<(), ImportError> {
+        let mut committer = Vec::new();
+        match self.repo.committer() {
+            Some(Ok(who)) => who.write_to(&mut committer).map_err(ImportError::Quarantine)?,
+            // Without a name of the user the line in the reflog still needs one.
+            _ => {
+                let now = gix::date::Time::now_local_or_utc();
+                committer.extend_from_slice(format!("git-parler <git-parler@localhost> {now}").as_bytes());
+            }
+        }
+        Ok(refs.commit(committer.as_bstr(), self.options.reflog_message.as_bstr())?)
     }
 
     fn imported(
@@ -367,30 +376,6 @@ impl<'a> Import<'a> {
             already_applied,
             everything_here,
         }
-    }
-}
-
-/// As long as git waits for the lock of a reference.
-const LOCK_TIMEOUT: std::time::Duration = std::time::Duration::from_millis(100);
-
-/// References that are locked and can be made.
-struct PreparedRefs<'a>(gix::refs::file::Transaction<'a, 'a>);
-
-impl PreparedRefs<'_> {
-    fn commit(self, import: &Import<'_>) -> Result<(), ImportError> {
-        let fallback = gix::actor::SignatureRef {
-            name: "git-parler".into(),
-            email: "git-parler@localhost".into(),
-            time: "0 +0000",
-        };
-        let now = gix::date::Time::now_local_or_utc().to_string();
-        let committer = match import.repo.committer() {
-            Some(Ok(committer)) => committer,
-            // Without a name of the user the line in the reflog still needs one.
-            _ => gix::actor::SignatureRef { time: &now, ..fallback },
-        };
-        self.0.commit(committer).map_err(RefsError::Write)?;
-        Ok(())
     }
 }
 

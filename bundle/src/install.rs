@@ -17,10 +17,8 @@ use crate::stage::{STAGED_INDEX, STAGED_PACK, Staged, StagedPack};
 pub(crate) struct Policy {
     /// Packs with fewer objects become loose objects.
     unpack_limit: u64,
-    /// Whether packs and their indices are flushed to the disk.
-    flushes_packs: bool,
-    /// Whether loose objects are.
-    flushes_loose: bool,
+    /// What is flushed to the disk.
+    flushes: Flushes,
     /// Permissions that `core.sharedRepository` adds.
     shared: u32,
 }
@@ -31,16 +29,37 @@ impl Policy {
         let config = repo.config_snapshot();
         let limit = config.integer("fetch.unpackLimit").or_else(|| config.integer("transfer.unpackLimit"));
         let fsync = config.string("core.fsync");
-        let (flushes_packs, flushes_loose) = match &fsync {
-            Some(value) => fsync_components(&value.to_string()),
-            None => (true, config.boolean("core.fsyncObjectFiles").unwrap_or(false)),
+        let flushes = match &fsync {
+            Some(value) => Flushes::parse(&value.to_string()),
+            None => Flushes {
+                loose: config.boolean("core.fsyncObjectFiles").unwrap_or(false),
+                ..Flushes::DEFAULT
+            },
         };
         Self {
             unpack_limit: limit.map_or(UNPACK_OBJECTS_LIMIT, |limit| u64::try_from(limit).unwrap_or(0)),
-            flushes_packs,
-            flushes_loose,
+            flushes,
             shared: config.string("core.sharedRepository").map_or(0, |value| shared_mode(&value.to_string())),
         }
+    }
+
+    /// Gives the file of a reference the permissions and the flush that the configuration asks for.
+    pub(crate) fn finish_ref(&self, path: &Path, file: &File) -> io::Result<()> {
+        if self.shared != 0 {
+            let mode = file.metadata()?.mode() | self.shared;
+            fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+        }
+        if self.flushes.refs { file.sync_all() } else { Ok(()) }
+    }
+
+    /// Gives a new directory the permissions that the configuration asks for.
+    pub(crate) fn share_dir(&self, dir: &Path) -> io::Result<()> {
+        if self.shared == 0 {
+            return Ok(());
+        }
+        let mode = fs::metadata(dir)?.mode();
+        let search = (self.shared & 0o444) >> 2;
+        fs::set_permissions(dir, fs::Permissions::from_mode(mode | self.shared | search | 0o2000))
     }
 
     fn unpacks(&self, objects: usize, inflated_bytes: u64) -> bool {
@@ -48,20 +67,34 @@ impl Policy {
     }
 }
 
-/// Reads `core.fsync` as git does, for packs and for loose objects.
-fn fsync_components(value: &str) -> (bool, bool) {
-    let (mut packs, mut loose) = (true, false);
-    for word in value.split([',', ' ']).filter(|word| !word.is_empty()) {
-        let (word, on) = word.strip_prefix('-').map_or((word, true), |word| (word, false));
-        match word {
-            "none" => (packs, loose) = (false, false),
-            "all" | "objects" | "committed" | "added" => (packs, loose) = (on, on),
-            "pack" => packs = on,
-            "loose-object" => loose = on,
-            _ => {}
+/// What `core.fsync` says of the things that an import writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Flushes {
+    packs: bool,
+    loose: bool,
+    refs: bool,
+}
+
+impl Flushes {
+    const DEFAULT: Self = Self { packs: true, loose: false, refs: false };
+
+    /// Reads `core.fsync` as git does.
+    fn parse(value: &str) -> Self {
+        let mut flushes = Self::DEFAULT;
+        for word in value.split([',', ' ']).filter(|word| !word.is_empty()) {
+            let (word, on) = word.strip_prefix('-').map_or((word, true), |word| (word, false));
+            match word {
+                "none" => flushes = Self { packs: false, loose: false, refs: false },
+                "all" | "committed" | "added" => flushes = Self { packs: on, loose: on, refs: on },
+                "objects" => (flushes.packs, flushes.loose) = (on, on),
+                "pack" => flushes.packs = on,
+                "loose-object" => flushes.loose = on,
+                "reference" => flushes.refs = on,
+                _ => {}
+            }
         }
+        flushes
     }
-    (packs, loose)
 }
 
 /// Returns the permissions that `core.sharedRepository` adds for reading and writing.
@@ -125,7 +158,7 @@ pub(crate) fn prepare(
         let name = format!("pack-{}.{extension}", pack.checksum);
         let path = staged.quarantine.pack_path(&name);
         fs::rename(staged.quarantine.pack_path(staged_name), &path)?;
-        finish_file(&path, file, policy.flushes_packs, policy.shared)?;
+        finish_file(&path, file, policy.flushes.packs, policy.shared)?;
         ready.push(Path::new("pack").join(name));
     }
     Ok(ready)
@@ -143,7 +176,7 @@ fn unpack(repo: &Repository, staged: &Staged, ids: &[ObjectId], policy: Policy) 
         let object = staged.view.find(id, &mut buffer).map_err(io::Error::other)?;
         loose.write_buf_with_known_id(object.kind, object.data, *id).map_err(io::Error::other)?;
         let path = loose.object_path(id);
-        finish_file(&path, &File::open(&path)?, policy.flushes_loose, policy.shared)?;
+        finish_file(&path, &File::open(&path)?, policy.flushes.loose, policy.shared)?;
         ready.push(path.strip_prefix(dir).map_err(io::Error::other)?.to_owned());
     }
     Ok(ready)
@@ -171,7 +204,7 @@ pub(crate) fn install(
         if !dir.is_dir() {
             fs::create_dir(dir)?;
             installed.dirs.push(dir.to_owned());
-            share_dir(dir, policy.shared)?;
+            policy.share_dir(dir)?;
         }
         if target.extension().is_some_and(|extension| extension == "pack") {
             let keep_file = target.with_extension("keep");
@@ -187,19 +220,10 @@ pub(crate) fn install(
             installed.files.push(target);
         }
     }
-    if policy.flushes_packs && installed.keep_file.is_some() {
+    if policy.flushes.packs && installed.keep_file.is_some() {
         File::open(objects_dir.join("pack"))?.sync_all()?;
     }
     Ok(installed)
-}
-
-fn share_dir(dir: &Path, shared: u32) -> io::Result<()> {
-    if shared == 0 {
-        return Ok(());
-    }
-    let mode = fs::metadata(dir)?.mode();
-    let search = (shared & 0o444) >> 2;
-    fs::set_permissions(dir, fs::Permissions::from_mode(mode | shared | search | 0o2000))
 }
 
 #[cfg(test)]
@@ -208,11 +232,15 @@ mod tests {
 
     #[test]
     fn fsync_is_read_as_git_reads_it() {
-        assert_eq!(fsync_components("none"), (false, false));
-        assert_eq!(fsync_components("all"), (true, true));
-        assert_eq!(fsync_components("committed,-loose-object"), (true, false));
-        assert_eq!(fsync_components("-pack"), (false, false));
-        assert_eq!(fsync_components("reference"), (true, false));
+        let shown = |value| {
+            let Flushes { packs, loose, refs } = Flushes::parse(value);
+            (packs, loose, refs)
+        };
+        assert_eq!(shown("none"), (false, false, false));
+        assert_eq!(shown("all"), (true, true, true));
+        assert_eq!(shown("committed,-loose-object"), (true, false, true));
+        assert_eq!(shown("-pack"), (false, false, false));
+        assert_eq!(shown("reference"), (true, false, true));
     }
 
     #[test]

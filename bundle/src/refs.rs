@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 
 use gix::bstr::{BStr, BString, ByteSlice, ByteVec};
-use gix::refs::transaction::{Change, LogChange, PreviousValue, RefEdit, RefLog};
+use gix::refs::transaction::{Change, PreviousValue, RefEdit, RefLog};
 use gix::refs::{FullName, Target};
 use gix::{ObjectId, Repository};
 
 use crate::range::Tip;
+
+mod create;
+
+pub(crate) use create::{Locked, lock, lock_path};
 
 /// Where all references of applied handoffs live.
 pub(crate) const PREFIX: &str = "refs/parler/";
@@ -24,6 +28,15 @@ pub enum RefsError {
     /// Writing failed, or somebody changed one of them at the same moment.
     #[error("could not change references under refs/parler")]
     Write(#[source] gix::Error),
+    /// Writing a file of a reference failed.
+    #[error("could not make a reference under refs/parler")]
+    Io(#[source] std::io::Error),
+    /// Somebody made the reference at the same moment.
+    #[error("{0} exists already")]
+    Exists(BString),
+    /// Somebody holds the lock of the reference.
+    #[error("{0} is locked by another process")]
+    Locked(BString),
     /// A name that git refuses.
     #[error("{0} is no valid name of a reference")]
     Name(BString),
@@ -184,14 +197,6 @@ fn parts(tips: &[Tip]) -> Vec<Option<BString>> {
     } else {
         short.into_iter().map(Some).collect()
     }
-}
-
-/// The edit that makes one reference, which must not exist, with a line in its reflog.
-pub(crate) fn creation(name: &BStr, target: ObjectId, message: &BStr) -> Result<RefEdit, RefsError> {
-    let log =
-        LogChange { mode: RefLog::AndReference, force_create_reflog: true, message: message.to_owned() };
-    let change = Change::Update { log, expected: PreviousValue::MustNotExist, new: Target::Object(target) };
-    Ok(RefEdit::new(full_name(name)?, change))
 }
 
 #[cfg(test)]

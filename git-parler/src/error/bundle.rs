@@ -141,8 +141,8 @@ impl Report for CheckError {
 impl Report for RefsError {
     fn code(&self) -> Code {
         match self {
-            Self::Read(_) => Code::Io,
-            Self::Write(_) | Self::Name(_) => Code::RefConflict,
+            Self::Read(_) | Self::Io(_) => Code::Io,
+            Self::Write(_) | Self::Exists(_) | Self::Locked(_) | Self::Name(_) => Code::RefConflict,
         }
     }
 }
