@@ -97,7 +97,7 @@ pub(crate) fn write(
     entries: &[IndexEntry],
     checksum: &ObjectId,
 ) -> io::Result<File> {
-    let file = crate::quarantine::private_file(path)?;
+    let file = crate::quarantine::object_file(path)?;
     let mut out =
         Hashed { inner: BufWriter::with_capacity(COPY_BYTES, file), hasher: gix::hash::hasher(hash) };
     out.write(&[0xff, b't', b'O', b'c', 0, 0, 0, 2])?;

@@ -1,15 +1,17 @@
 //! Moves what a quarantine holds into the object directory, and takes it out again if the references cannot be made.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use gix::objs::{Exists, FindExt, Write as _};
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+use gix::objs::{Exists, FindExt, Kind};
 use gix::{ObjectId, Repository};
 
 use crate::limits::{UNPACK_BYTES_MAX, UNPACK_OBJECTS_LIMIT};
-use crate::quarantine::{Quarantine, keep_content};
+use crate::quarantine::{Quarantine, keep_content, object_file};
 use crate::stage::{STAGED_INDEX, STAGED_PACK, Staged, StagedPack};
 
 /// What the repository's configuration says about new objects.
@@ -50,6 +52,15 @@ impl Policy {
             fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
         }
         if self.flushes.refs { file.sync_all() } else { Ok(()) }
+    }
+
+    /// Gives the file of an object or a pack the permissions and the flush that the configuration asks for.
+    fn finish_object(&self, path: &Path, file: &File, flushes: bool) -> io::Result<()> {
+        if self.shared != 0 {
+            let mode = file.metadata()?.mode() | (self.shared & 0o444);
+            fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+        }
+        if flushes { file.sync_all() } else { Ok(()) }
     }
 
     /// Gives a new directory the permissions that the configuration asks for.
@@ -139,66 +150,71 @@ impl Drop for Installed {
     }
 }
 
+/// A file in quarantine that is ready to be moved.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    staged: PathBuf,
+    /// Its name relative to the object directory.
+    name: PathBuf,
+}
+
 /// Makes everything in `staged` ready in the quarantine: loose objects for a small pack, the pack itself otherwise; flushed.
 ///
-/// Returns the names relative to the object directory, in the order in which they are to be moved.
+/// Returns the files in the order in which they are to be moved: what others point to comes first.
 pub(crate) fn prepare(
     repo: &Repository,
     staged: &Staged,
     pack: &StagedPack,
     inflated_bytes: u64,
     policy: Policy,
-) -> io::Result<Vec<PathBuf>> {
+) -> io::Result<Vec<Ready>> {
     if policy.unpacks(pack.ids.len(), inflated_bytes) {
         return unpack(repo, staged, &pack.ids, policy);
     }
     let names = [("pack", &pack.pack, STAGED_PACK), ("idx", &pack.index, STAGED_INDEX)];
     let mut ready = Vec::new();
     for (extension, file, staged_name) in names {
-        let name = format!("pack-{}.{extension}", pack.checksum);
-        let path = staged.quarantine.pack_path(&name);
-        fs::rename(staged.quarantine.pack_path(staged_name), &path)?;
-        finish_file(&path, file, policy.flushes.packs, policy.shared)?;
-        ready.push(Path::new("pack").join(name));
+        let path = staged.quarantine.pack_path(staged_name);
+        policy.finish_object(&path, file, policy.flushes.packs)?;
+        let name = Path::new("pack").join(format!("pack-{}.{extension}", pack.checksum));
+        ready.push(Ready { staged: path, name });
     }
     Ok(ready)
 }
 
-fn unpack(repo: &Repository, staged: &Staged, ids: &[ObjectId], policy: Policy) -> io::Result<Vec<PathBuf>> {
-    let dir = staged.quarantine.dir();
-    let loose = gix::odb::loose::Store::at(dir, repo.object_hash());
+fn unpack(repo: &Repository, staged: &Staged, ids: &[ObjectId], policy: Policy) -> io::Result<Vec<Ready>> {
+    let mut ids: Vec<_> = ids.iter().filter(|id| !repo.objects.exists(id)).collect();
+    ids.sort_by_key(|id| match staged.facts.objects.get(*id) {
+        Some(Kind::Blob) => 0,
+        Some(Kind::Tree) => 1,
+        _ => 2,
+    });
     let mut buffer = Vec::new();
     let mut ready = Vec::new();
     for id in ids {
-        if repo.objects.exists(id) {
-            continue;
-        }
         let object = staged.view.find(id, &mut buffer).map_err(io::Error::other)?;
-        loose.write_buf_with_known_id(object.kind, object.data, *id).map_err(io::Error::other)?;
-        let path = loose.object_path(id);
-        finish_file(&path, &File::open(&path)?, policy.flushes.loose, policy.shared)?;
-        ready.push(path.strip_prefix(dir).map_err(io::Error::other)?.to_owned());
+        let mut deflate = ZlibEncoder::new(Vec::new(), Compression::fast());
+        deflate.write_all(&gix::objs::encode::loose_header(object.kind, object.data.len() as u64))?;
+        deflate.write_all(object.data)?;
+        let hex = id.to_string();
+        let path = staged.quarantine.dir().join(&hex);
+        let mut file = object_file(&path)?;
+        file.write_all(&deflate.finish()?)?;
+        policy.finish_object(&path, &file, policy.flushes.loose)?;
+        ready.push(Ready { staged: path, name: Path::new(&hex[..2]).join(&hex[2..]) });
     }
     Ok(ready)
-}
-
-fn finish_file(path: &Path, file: &File, flushes: bool, shared: u32) -> io::Result<()> {
-    // As git has it: what umask allows, for reading only, and what sharing adds.
-    let umask = !fs::metadata(path)?.mode() & 0o044;
-    let mode = if shared == 0 { 0o444 & !umask } else { (0o444 & !umask) | (shared & 0o444) };
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
-    if flushes { file.sync_all() } else { Ok(()) }
 }
 
 /// Moves the files in `ready` from the quarantine into `objects_dir`; a `.keep` file protects a pack meanwhile.
 pub(crate) fn install(
     objects_dir: &Path,
     quarantine: &Quarantine,
-    ready: &[PathBuf],
+    ready: &[Ready],
     policy: Policy,
 ) -> io::Result<Installed> {
     let mut installed = Installed::default();
-    for name in ready {
+    for Ready { staged, name } in ready {
         let target = objects_dir.join(name);
         let dir = target.parent().unwrap_or(objects_dir);
         if !dir.is_dir() {
@@ -210,12 +226,15 @@ pub(crate) fn install(
             let keep_file = target.with_extension("keep");
             // Somebody else's stays as it is.
             if !keep_file.exists() {
-                fs::write(&keep_file, keep_content(&quarantine.name()))?;
+                // Written elsewhere and renamed: a kill leaves no empty one, which no sweep could tell from others.
+                let written = quarantine.dir().join("keep");
+                fs::write(&written, keep_content(&quarantine.name()))?;
+                fs::rename(&written, &keep_file)?;
                 installed.keep_file = Some(keep_file);
             }
         }
         let is_new = !target.exists();
-        fs::rename(quarantine.dir().join(name), &target)?;
+        fs::rename(staged, &target)?;
         if is_new {
             installed.files.push(target);
         }

@@ -214,6 +214,19 @@ pub(crate) fn private_file(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
+/// Makes the file of an object or a pack, read-only for all whom umask lets read; it must not exist.
+///
+/// Its directory keeps others out until it is moved.
+pub(crate) fn object_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o444)
+        .custom_flags(no_follow())
+        .open(path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

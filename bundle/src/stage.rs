@@ -162,7 +162,7 @@ fn view(quarantine: &Quarantine, hash: HashKind) -> Result<gix::odb::Handle, Imp
 }
 
 fn copy(file: &mut File, pack_offset: u64, path: &Path) -> io::Result<File> {
-    let mut pack = crate::quarantine::private_file(path)?;
+    let mut pack = crate::quarantine::object_file(path)?;
     file.seek(SeekFrom::Start(pack_offset))?;
     io::copy(file, &mut pack)?;
     Ok(pack)
