@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What a delta builds on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Base {
     /// Nothing: the object is stored whole.
     None,

@@ -15,7 +15,8 @@ use crate::{
     objects::{ObjectError, Objects},
     progress::{Progress, Report, Stage},
     select::Selection,
-    write::{CreateError, Sink},
+    sink::Sink,
+    write::CreateError,
 };
 
 /// Everything that goes into the entries of one pack, and where they go.

@@ -36,6 +36,7 @@ mod resolve;
 mod scan;
 mod search;
 mod select;
+mod sink;
 mod stage;
 mod tree_diff;
 mod write;

@@ -2,10 +2,7 @@
 //! one another, and each object tried against those before it. The work is bounded in bytes compared, never in
 //! time, so that it always ends the same way.
 
-use std::{
-    cmp::Ordering,
-    collections::{HashMap, VecDeque},
-};
+use std::collections::{HashMap, VecDeque};
 
 use gix::{ObjectId, objs::Kind};
 
@@ -121,11 +118,12 @@ fn candidates(objects: &mut Objects, selection: &Selection, arrangement: &Arrang
     }
     candidates.sort_by(|one, two| {
         let key = |it: &Candidate| (it.kind as u8, it.name_hash, it.path, it.is_target);
-        let by_size = || two.size.cmp(&one.size).then(one.id.cmp(&two.id));
-        // Commits have no names, and those near one another in time are alike; they are in that order already.
-        key(one)
-            .cmp(&key(two))
-            .then_with(|| if one.kind == Kind::Commit { Ordering::Equal } else { by_size() })
+        // Targets the largest first; what they build on, and commits, the newest last: it is what is tried first.
+        let within = || match (one.is_target && one.kind != Kind::Commit, one.as_base) {
+            (true, _) => two.size.cmp(&one.size).then(one.id.cmp(&two.id)),
+            (false, base) => two.as_base.cmp(&base),
+        };
+        key(one).cmp(&key(two)).then_with(within)
     });
     candidates
 }

@@ -4,7 +4,6 @@
 use std::io::{self, Write};
 
 use gix::{ObjectId, bstr::BString};
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     arrange::Arrangement,
@@ -17,6 +16,7 @@ use crate::{
     range::{Plan, Prerequisite, Tip},
     search::search,
     select::select,
+    sink::Sink,
 };
 
 /// Bounds for [`create`].
@@ -130,7 +130,7 @@ pub fn create(
 
     let mut sink = Sink::new(out, options.size_max, objects.hash());
     sink.write(&header)?;
-    sink.begin_pack();
+    sink.begin_pack()?;
     sink.write(&gix_pack::data::header::encode(gix_pack::data::Version::V2, count))?;
     let mut writer =
         Writer { objects: &mut objects, selection: &selection, arrangement: &mut arrangement, deflate, sink };
@@ -164,56 +164,6 @@ fn header(plan: &Plan, object_format: gix::hash::Kind) -> Result<Vec<u8>, Create
     }
     Header::parse(&encoded)?;
     Ok(encoded)
-}
-
-/// Counts, bounds and hashes what is written: all of it for the id, the pack for its checksum.
-pub(crate) struct Sink<'a, W> {
-    out: &'a mut W,
-    written: u64,
-    size_max: Option<u64>,
-    id: Sha256,
-    pack: Option<gix::hash::Hasher>,
-    hash: gix::hash::Kind,
-}
-
-impl<'a, W: Write> Sink<'a, W> {
-    /// Returns how many bytes are written.
-    pub(crate) fn written(&self) -> u64 {
-        self.written
-    }
-
-    fn new(out: &'a mut W, size_max: Option<u64>, hash: gix::hash::Kind) -> Self {
-        Self { out, written: 0, size_max, id: Sha256::new(), pack: None, hash }
-    }
-
-    fn begin_pack(&mut self) {
-        self.pack = Some(gix::hash::hasher(self.hash));
-    }
-
-    /// Writes `bytes`, unless the bundle would be larger than wanted.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), CreateError> {
-        self.written += bytes.len() as u64;
-        if let Some(size_max) = self.size_max
-            && self.written > size_max
-        {
-            return Err(CreateError::BundleTooLarge { size_max });
-        }
-        self.id.update(bytes);
-        if let Some(pack) = &mut self.pack {
-            pack.update(bytes);
-        }
-        self.out.write_all(bytes).map_err(CreateError::Write)
-    }
-
-    fn finish(mut self) -> Result<([u8; 32], u64), CreateError> {
-        if let Some(pack) = self.pack.take() {
-            let checksum =
-                pack.try_finalize().map_err(|error| CreateError::Write(io::Error::other(error)))?;
-            self.write(checksum.as_slice())?;
-        }
-        self.out.flush().map_err(CreateError::Write)?;
-        Ok((self.id.finalize().into(), self.written))
-    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use kit::{ObjectFormat, Random, Shape};
 
+use sha2::{Digest as _, Sha256};
+
 use super::*;
 use crate::referee::{Source, branchy, seeds, sorted};
 
@@ -130,10 +132,9 @@ fn a_large_file_is_streamed_from_its_loose_object_and_copied_from_a_pack() {
     let source = Source::empty();
     source.env.commit(&source.path, "a", "a\n", "first");
     let bytes = Random::new(1).bytes(17 << 20);
-    source.env.commit(&source.path, "big", &bytes, "second");
-    source.env.commit(&source.path, "big", &bytes[1..], "third");
+    source.env.commit(&source.path, "big", bytes, "second");
     source.git(["config", "core.bigFileThreshold", "1m"]);
-    let plan = source.plan(&["refs/heads/main"], &["HEAD~2"]).expect("there are commits");
+    let plan = source.plan(&["refs/heads/main"], &["HEAD~1"]).expect("there are commits");
     let (loose, bytes) = source.create(&plan);
     source.check_with_git(&loose, &bytes, "loose.git");
     source.git(["repack", "-adq"]);
@@ -186,7 +187,7 @@ fn packs_that_hold_the_same_objects_as_deltas_of_one_another_make_no_circle() {
             pack.arg(".git/objects/pack/pack").stdin(std::fs::File::open(&file).expect("just written"));
             assert!(pack.output().expect("git runs").status.success());
         }
-        for bases in [&[made[usize::try_from(seed).expect("small")].as_str()][..], &[]] {
+        for bases in [&[made[usize::try_from(seed % 24).expect("small")].as_str()][..], &[]] {
             let plan = source.plan(&["refs/heads/main"], bases).expect("there are commits");
             let (created, bytes) = source.create(&plan);
             source.check_with_git(&created, &bytes, &format!("receiver-{}.git", bases.len()));
