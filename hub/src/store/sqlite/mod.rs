@@ -18,6 +18,7 @@ use protocol::id::{BlobId, BlobPrefix, RoomId};
 use protocol::key::{AgentId, HubId};
 use protocol::signed::Verified;
 use protocol::statement::{Genesis, Message, Seat, UnixMillis};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, ffi};
 use tokio::sync::Semaphore;
 
@@ -92,12 +93,13 @@ impl SqliteStore {
         check_kind(&connection, path)?;
         connection.execute_batch(WRITER_PRAGMAS).map_err(failed)?;
         migrate(&connection).map_err(failed)?;
+        prepare_once(&connection).map_err(failed)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut idle = Vec::with_capacity(READERS);
         for _ in 0..READERS {
             let reader = Connection::open_with_flags(path, flags).map_err(failed)?;
             reader.execute_batch(READER_PRAGMAS).map_err(failed)?;
-            reader.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+            prepare_once(&reader).map_err(failed)?;
             idle.push(reader);
         }
         let readers = Readers { idle: Mutex::new(idle), permits: Semaphore::new(READERS) };
@@ -111,6 +113,7 @@ impl SqliteStore {
         let failed = |source| OpenError::Sqlite { path: path.to_owned(), source };
         let connection = Connection::open_in_memory().map_err(failed)?;
         migrate(&connection).map_err(failed)?;
+        prepare_once(&connection).map_err(failed)?;
         Self::start(connection, None, clock, fatal)
     }
 
@@ -120,7 +123,6 @@ impl SqliteStore {
         clock: Arc<dyn Clock>,
         fatal: Fatal,
     ) -> Result<Self, OpenError> {
-        connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
         let writer = Writer::start(connection, fatal).map_err(OpenError::Thread)?;
         Ok(Self { writer, readers, clock })
     }
@@ -288,6 +290,13 @@ impl From<Arc<rusqlite::Error>> for StoreError {
             _ => Self::Database(error),
         }
     }
+}
+
+/// Keeps every statement prepared, whatever values are bound to it: a plan that looks at them is made anew for each.
+fn prepare_once(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// Refuses a file that is a database of something else or of a newer version, before anything in it changes.
