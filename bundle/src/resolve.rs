@@ -410,5 +410,5 @@ impl<'a, V: Visitor> Worker<'a, V> {
 }
 
 const ROOTS_AT_ONCE: usize = 16;
-const SPARE_BYTES_MAX: usize = 1 << 20;
-const SPARE_BUFFERS_MAX: usize = 8;
+const SPARE_BYTES_MAX: usize = 64 << 10;
+const SPARE_BUFFERS_MAX: usize = 4;
