@@ -48,6 +48,14 @@ pub(crate) fn check(
     closure(repo, stack, commits, tips)
 }
 
+/// Returns whether somebody promised to have what is missing below objects that are here. Nothing is fetched.
+fn is_partial_clone(repo: &Repository) -> bool {
+    let config = repo.config_snapshot();
+    let mut remotes = config.plumbing().sections_by_name("remote").into_iter().flatten();
+    config.string("extensions.partialClone").is_some()
+        || remotes.any(|remote| remote.value("promisor").is_some_and(|value| value == "true"))
+}
+
 /// Sees that everything below the objects in `stack` is in the repository.
 fn closure(
     repo: &Repository,
@@ -56,6 +64,7 @@ fn closure(
     tips: &[ObjectId],
 ) -> Result<(), ImportError> {
     let hash = repo.object_hash();
+    let is_partial = is_partial_clone(repo);
     let mut seen: HashSet<ObjectId> = HashSet::default();
     let mut buffer = Vec::new();
     while let Some((id, kind)) = stack.pop() {
@@ -64,7 +73,7 @@ fn closure(
         }
         match kind {
             Kind::Blob => {
-                if !repo.has_object(id) {
+                if !repo.has_object(id) && !is_partial {
                     return Err(ImportError::MissingObject { id, kind });
                 }
             }
@@ -75,7 +84,12 @@ fn closure(
             }
             Kind::Tree | Kind::Tag => {
                 let found = repo.objects.try_find(&id, &mut buffer).map_err(ImportError::Repository)?;
-                let object = found.ok_or(ImportError::MissingObject { id, kind })?;
+                let Some(object) = found else {
+                    if is_partial {
+                        continue;
+                    }
+                    return Err(ImportError::MissingObject { id, kind });
+                };
                 if object.kind != kind {
                     return Err(ImportError::WrongKind { id });
                 }

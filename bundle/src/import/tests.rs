@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use gix::ObjectId;
@@ -386,4 +387,34 @@ fn a_locked_reference_is_an_error_that_leaves_nothing() {
     std::fs::create_dir(&dir).unwrap();
     std::fs::write(dir.join(format!("{}.lock", &hex[..12])), "").unwrap();
     assert!(matches!(refused(&pair.target, &bundle), ImportError::Refs(_)));
+}
+
+#[test]
+fn shallow_and_partial_clones_take_what_builds_on_what_they_have() {
+    let pair = pair(5);
+    let source = format!("file://{}", pair.source.display());
+    pair.env.git(&pair.source, ["branch", "old", "main~3"]);
+    pair.env.git(&pair.source, ["config", "uploadpack.allowFilter", "true"]);
+    let root = pair.env.root();
+    pair.env.git(root, ["clone", "-q", "--depth=2", "--branch=old", &source, "shallow"]);
+    pair.env.git(
+        root,
+        ["clone", "-q", "--filter=blob:none", "--single-branch", "--branch=old", &source, "partial"],
+    );
+    for name in ["shallow", "partial"] {
+        let target = pair.env.path(name);
+        let imported = apply(&target, &pair.bundle(&["main~3..main"])).unwrap();
+        assert_eq!(imported.commit_count, 3, "{name}");
+        assert_eq!(pair.env.git(&target, ["fsck", "--connectivity-only", "--no-dangling"]), "", "{name}");
+    }
+    let beyond = pair.bundle(&["main~6..main"]);
+    assert!(matches!(refused(&pair.env.path("shallow"), &beyond), ImportError::MissingPrerequisites(_)));
+}
+
+#[test]
+fn a_full_disk_is_told_from_other_failures() {
+    let full = || io::Error::from(io::ErrorKind::StorageFull);
+    assert!(ImportError::Quarantine(full()).is_disk_full());
+    assert!(ImportError::Refs(crate::RefsError::Io(full())).is_disk_full());
+    assert!(!ImportError::Install(io::ErrorKind::PermissionDenied.into()).is_disk_full());
 }
