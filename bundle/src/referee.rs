@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use gix::ObjectId;
 use kit::{Env, History, Random, Shape, Times};
 
-use crate::{CreateError, CreateOptions, Created, Plan, PlanError, Tip};
+use crate::{CreateError, CreateOptions, Created, ImportOptions, Plan, PlanError, Tip};
 
 /// A repository under test.
 pub(crate) struct Source {
@@ -62,8 +62,8 @@ impl Source {
         Ok((created, bytes))
     }
 
-    /// Has stock git check the bundle and fetch it into a repository that holds the prerequisites and nothing
-    /// else, then compares all that the tips reach there with what they reach here.
+    /// Has stock git and our own import check the bundle and git fetch it into a repository that holds the
+    /// prerequisites and nothing else, then compares all that the tips reach there with what they reach here.
     pub(crate) fn check_with_git(&self, created: &Created, bytes: &[u8], name: &str) {
         let format = self.git(["rev-parse", "--show-object-format"]);
         let format = format!("--object-format={format}");
@@ -83,6 +83,11 @@ impl Source {
             git(&args);
         }
         git(&["bundle", "verify", "--quiet", file]);
+        let options =
+            ImportOptions { allow_unrelated: true, dry_run: true, ..ImportOptions::new(created.id) };
+        let mut bundle = std::fs::File::open(file).expect("just written");
+        let imported = crate::import(&open(&receiver), &mut bundle, &options, &mut |_| ());
+        assert_eq!(imported.expect("our own import takes it").commit_count, created.commits, "{name}");
         for tip in &created.tips {
             let spec = format!("{}:refs/fetched/{}", tip.name, tip.id);
             git(&["-c", "transfer.fsckObjects=true", "fetch", "--quiet", "--no-tags", file, &spec]);
