@@ -1,6 +1,8 @@
 //! Git's delta format: what makes `target` from `base` as copies and inserts (`gitformat-pack(5)`, "Deltified
 //! representation"), made here and applied in [`crate::delta_apply`]. Pure: bytes in, bytes out, memory bounded by the sizes of both.
 
+use std::ops::Range;
+
 /// Where the blocks of a base stand, made once and asked by many targets.
 #[derive(Debug)]
 pub(crate) struct Index {
@@ -41,29 +43,43 @@ impl Index {
         usize::try_from(hash >> self.shift).expect("at most 24 bits are left")
     }
 
-    /// Returns where the next match of `target` from `at` on is, before `end`: where it starts in the target, where in
-    /// the base, and its length.
-    fn next_match(&self, base: &[u8], target: &[u8], at: usize, end: usize) -> Option<(usize, usize, usize)> {
-        let blocks = target.get(at..)?.windows(BLOCK).take(end.saturating_sub(at));
-        for (at, block) in (at..).zip(blocks) {
+    /// Returns the first match that starts in this range of `target`: where it does, where in the base, and its length.
+    fn next_match(
+        &self,
+        base: &[u8],
+        target: &[u8],
+        range: Range<usize>,
+        compared: &mut u64,
+    ) -> Option<(usize, usize, usize)> {
+        let blocks = target[range.start..].windows(BLOCK).take(range.len());
+        for (at, block) in (range.start..).zip(blocks) {
             let head = self.heads[self.bucket(hash_of(block)?)];
             if head != NONE
-                && let Some((start, length)) = self.longest_match(base, &target[at..], head)
+                && let Some((start, length)) = self.longest_match(base, &target[at..], head, compared)
             {
+                *compared += (at - range.start) as u64;
                 return Some((at, start, length));
             }
         }
+        *compared += range.len() as u64;
         None
     }
 
     /// Returns the longest match of the start of `target` among the blocks of a bucket, as start in the base and
     /// length.
-    fn longest_match(&self, base: &[u8], target: &[u8], head: u32) -> Option<(usize, usize)> {
+    fn longest_match(
+        &self,
+        base: &[u8],
+        target: &[u8],
+        head: u32,
+        compared: &mut u64,
+    ) -> Option<(usize, usize)> {
         let (mut best_start, mut best_length) = (0, BLOCK - 1);
         let mut block = head;
         for _ in 0..CANDIDATES_MAX {
             let start = block as usize * BLOCK;
             let length = common_prefix(&base[start..], target);
+            *compared += length as u64;
             if length > best_length {
                 (best_start, best_length) = (start, length);
                 if length >= GOOD_MATCH {
@@ -80,8 +96,14 @@ impl Index {
 }
 
 /// Returns the delta that makes `target` from `base`, which `index` is of, or nothing where it would be longer
-/// than `size_max` bytes.
-pub(crate) fn encode(index: &Index, base: &[u8], target: &[u8], size_max: usize) -> Option<Vec<u8>> {
+/// than `size_max` bytes. Adds to `compared` how many bytes were looked at.
+pub(crate) fn encode(
+    index: &Index,
+    base: &[u8],
+    target: &[u8],
+    size_max: usize,
+    compared: &mut u64,
+) -> Option<Vec<u8>> {
     let mut delta = Vec::with_capacity(size_max.min(target.len() / 8 + 64));
     write_size(base.len(), &mut delta);
     write_size(target.len(), &mut delta);
@@ -91,7 +113,8 @@ pub(crate) fn encode(index: &Index, base: &[u8], target: &[u8], size_max: usize)
         let end = target
             .len()
             .min(literal_start.saturating_add(size_max.checked_sub(delta.len())?).saturating_add(1));
-        let Some((at, mut start, mut length)) = index.next_match(base, target, literal_start, end) else {
+        let Some((at, mut start, mut length)) = index.next_match(base, target, literal_start..end, compared)
+        else {
             break;
         };
         let mut from = at;

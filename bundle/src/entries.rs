@@ -146,7 +146,7 @@ impl<W: Write> Writer<'_, W> {
         };
         let base = self.objects.read_kind(&base_id, kind)?.bytes;
         let target = self.objects.read_kind(&id, kind)?.bytes;
-        let delta = delta::encode(&Index::new(&base), &base, &target, usize::MAX);
+        let delta = delta::encode(&Index::new(&base), &base, &target, usize::MAX, &mut 0);
         delta.ok_or(CreateError::Object(ObjectError::Corrupt { id }))
     }
 

@@ -202,9 +202,12 @@ impl Search<'_> {
             self.work_left = self.work_left.saturating_sub(base.len() as u64);
         }
         let index = slot.index.get_or_insert_with(|| Index::new(base));
-        self.work_left = self.work_left.saturating_sub(target.bytes.len() as u64);
         let reference = reference_bytes(slot.candidate.as_base, slot.candidate.id);
-        let delta = delta::encode(index, base, &target.bytes, cost_max.checked_sub(reference)?)?;
+        let mut compared = 0;
+        let delta =
+            delta::encode(index, base, &target.bytes, cost_max.checked_sub(reference)?, &mut compared);
+        self.work_left = self.work_left.saturating_sub(compared);
+        let delta = delta?;
         let cost = delta.len() + reference;
         Some((delta, cost))
     }

@@ -11,7 +11,7 @@ fn apply(base: &[u8], delta: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn delta_of(base: &[u8], target: &[u8]) -> Vec<u8> {
-    encode(&Index::new(base), base, target, usize::MAX).expect("there is no bound")
+    encode(&Index::new(base), base, target, usize::MAX, &mut 0).expect("there is no bound")
 }
 
 #[test]
@@ -38,9 +38,19 @@ fn long_runs_and_copies_beyond_64_kib_come_back() {
 fn a_delta_longer_than_the_bound_is_not_made() {
     let (base, target) = (vec![0u8; 1000], (0..=255u8).cycle().take(1000).collect::<Vec<_>>());
     let index = Index::new(&base);
-    let length = encode(&index, &base, &target, usize::MAX).expect("there is no bound").len();
-    assert!(encode(&index, &base, &target, length).is_some());
-    assert_eq!(encode(&index, &base, &target, length - 1), None);
+    let length = encode(&index, &base, &target, usize::MAX, &mut 0).expect("there is no bound").len();
+    assert!(encode(&index, &base, &target, length, &mut 0).is_some());
+    assert_eq!(encode(&index, &base, &target, length - 1, &mut 0), None);
+}
+
+#[test]
+fn the_work_of_one_delta_is_bounded_by_its_target() {
+    // Blocks that all hash alike, and long matches that all end the same way.
+    let base: Vec<u8> = (0..64u8).flat_map(|end| [vec![b'x'; 4000], vec![end]].concat()).collect();
+    let target = vec![b'x'; 100_000];
+    let mut compared = 0;
+    encode(&Index::new(&base), &base, &target, usize::MAX, &mut compared).expect("there is no bound");
+    assert!(compared < 40 * target.len() as u64, "{compared} bytes compared");
 }
 
 /// Bases and targets with something in common: pieces of one another, repeated and mixed with noise.

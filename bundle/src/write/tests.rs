@@ -300,3 +300,27 @@ fn a_header_that_nobody_could_read_is_not_written() {
     let refused = source.try_create(&plan(limits::HEADER_REFS_MAX + 1), CreateOptions::default());
     assert!(matches!(refused, Err(CreateError::Header(HeaderError::TooManyRefs))), "{:?}", refused.err());
 }
+
+#[test]
+fn bundles_are_no_larger_than_those_of_git() {
+    let (mut ours, mut theirs) = (0, 0);
+    for seed in seeds(3) {
+        let shape = Shape { commits: 60, files: 20, lines: 120, rename_percent: 10, ..Shape::default() };
+        let (source, _) = Source::seeded(seed, &shape);
+        source.git(["branch", "packed", "HEAD~20"]);
+        // The state agents leave: what is old is packed, what is new is loose.
+        source.git(["repack", "-adq"]);
+        source.env.git(source.env.root(), ["clone", "--quiet", "--branch=packed", "source", "agent"]);
+        let agent = source.env.path("agent");
+        source.env.git(&agent, ["repack", "-adq"]);
+        source.env.git(&agent, ["-c", "fetch.unpackLimit=100000", "fetch", "--quiet", "origin", "main:main"]);
+        let agent = Source { path: agent, env: source.env };
+        for base in ["main~1", "main~5", "main~20", "main~50"] {
+            let plan = agent.plan(&["refs/heads/main"], &[base]).expect("there are commits");
+            ours += agent.create(&plan).0.size;
+            agent.git(["bundle", "create", "--quiet", "theirs", "main", &format!("^{base}")]);
+            theirs += std::fs::metadata(agent.path.join("theirs")).expect("git wrote it").len();
+        }
+    }
+    assert!(ours <= theirs, "{ours} bytes, git {theirs}");
+}
