@@ -103,7 +103,9 @@ pub fn private_dir(path: &Path) -> Result<(), FileError> {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             let parent = path.parent().unwrap_or(Path::new("/"));
-            fs::create_dir_all(parent).map_err(FileError::io("create", parent))?;
+            // Private too, as the specification of the user's folders wants it: one of them may be ours.
+            let parents = DirBuilder::new().recursive(true).mode(0o700).create(parent);
+            parents.map_err(FileError::io("create", parent))?;
             match DirBuilder::new().mode(0o700).create(path) {
                 Ok(()) => return Ok(()),
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
@@ -356,7 +358,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let ours = dir.path().join("a/b/ours");
         private_dir(&ours).unwrap();
-        assert_eq!(fs::metadata(&ours).unwrap().mode() & 0o777, 0o700);
+        for folder in ours.ancestors().take(3) {
+            assert_eq!(fs::metadata(folder).unwrap().mode() & 0o777, 0o700, "{}", folder.display());
+        }
         fs::set_permissions(&ours, Permissions::from_mode(0o755)).unwrap();
         private_dir(&ours).unwrap();
         assert_eq!(fs::metadata(&ours).unwrap().mode() & 0o777, 0o700);
