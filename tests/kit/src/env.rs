@@ -3,6 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -236,13 +237,17 @@ impl Env {
 
     /// A stale or forged address file may name any process; only one that was started from here is ours to end.
     fn owns(&self, pid: rustix::process::Pid) -> bool {
-        let pid = pid.as_raw_nonzero();
+        self.started(pid) || self.names_root(pid, "cmdline")
+    }
+
+    fn started(&self, pid: rustix::process::Pid) -> bool {
+        self.names_root(pid, "environ")
+    }
+
+    fn names_root(&self, pid: rustix::process::Pid, file: &str) -> bool {
         let root = self.root().as_os_str().as_encoded_bytes();
-        let names_root = |file: &str| {
-            let bytes = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
-            bytes.windows(root.len()).any(|window| window == root)
-        };
-        names_root("environ") || names_root("cmdline")
+        let bytes = fs::read(format!("/proc/{}/{file}", pid.as_raw_nonzero())).unwrap_or_default();
+        bytes.windows(root.len()).any(|window| window == root)
     }
 }
 
@@ -255,6 +260,13 @@ impl Default for Env {
 impl Drop for Env {
     fn drop(&mut self) {
         self.kill_hub();
+        // What a test started and did not wait for, because it failed before: found by its environment.
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        for pid in numbers.filter_map(rustix::process::Pid::from_raw).filter(|pid| self.started(*pid)) {
+            // It may have ended by itself in between, and there is nobody to tell.
+            drop(rustix::process::kill_process(pid, rustix::process::Signal::KILL).map_err(io::Error::from));
+        }
     }
 }
 
@@ -313,6 +325,14 @@ mod tests {
         let hub = env.parler_home().join("hub");
         fs::create_dir_all(&hub).unwrap();
         fs::write(hub.join("local.json"), format!("{{\"pid\":{}}}", child.id())).unwrap();
+        drop(env);
+        assert!(!child.wait().unwrap().success());
+    }
+
+    #[test]
+    fn nothing_that_was_started_from_here_outlives_the_environment() {
+        let env = Env::new();
+        let mut child = env.command("sleep").arg("600").spawn().unwrap();
         drop(env);
         assert!(!child.wait().unwrap().success());
     }
