@@ -124,33 +124,34 @@ fn rewritten(page: &str, steps: &[Step], answers: &[Vec<String>]) -> String {
     for (step, answer) in steps.iter().zip(answers).rev() {
         if !matches(&step.expected, answer) {
             let first = step.at - 1 + step.typed.len();
-            lines.splice(first..first + step.expected.len(), answer.iter().cloned());
+            let expected = step.expected.iter().map(String::as_str).chain(std::iter::repeat(""));
+            // A line that fits keeps its wildcards.
+            let kept =
+                answer.iter().zip(expected).map(|(new, old)| if line_matches(old, new) { old } else { new });
+            lines.splice(first..first + step.expected.len(), kept.map(str::to_owned));
         }
     }
     lines.join("\n") + "\n"
 }
 
-/// Finds ids that came back in the place of others, so that what is typed can follow.
+/// Finds ids that came back in the place of others, in the first step that went another way: what is typed after it
+/// has to follow.
 fn changed_ids(steps: &[Step], answers: &[Vec<String>]) -> Vec<(String, String)> {
     let ids = |line: &str| {
         let words = line.split(|letter: char| !letter.is_ascii_hexdigit());
         words.filter(|word| word.len() >= 12).map(str::to_owned).collect::<Vec<_>>()
     };
-    let lines = steps.iter().zip(answers).flat_map(|(step, answer)| step.expected.iter().zip(answer));
-    let pairs = lines.flat_map(|(old, new)| ids(old).into_iter().zip(ids(new)));
-    let is_gone = |old: &str| !answers.iter().flatten().any(|line| line.contains(old));
-    let mut changed: Vec<(String, String)> = Vec::new();
-    for (old, new) in pairs.filter(|(old, new)| old.len() == new.len() && is_gone(old)) {
-        if changed.iter().all(|(earlier, _)| *earlier != old) {
-            changed.push((old, new));
-        }
-    }
-    changed
+    let mut both = steps.iter().zip(answers);
+    let Some((step, answer)) = both.find(|(step, answer)| !matches(&step.expected, answer)) else {
+        return Vec::new();
+    };
+    let pairs = step.expected.iter().zip(answer).flat_map(|(old, new)| ids(old).into_iter().zip(ids(new)));
+    pairs.filter(|(old, new)| old != new && old.len() == new.len()).collect()
 }
 
 /// Runs a page and returns it with what came back, until that changes nothing any more.
 fn updated(mut page: String) -> String {
-    for _ in 0..3 {
+    for _ in 0..20 {
         let (env, steps) = (environment(), steps(&page));
         let answers = type_in(&env, &steps);
         let changed = changed_ids(&steps, &answers);
