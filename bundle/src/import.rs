@@ -19,7 +19,7 @@ use crate::progress::{Progress, Report, Stage};
 use crate::quarantine::{self, Quarantine};
 use crate::range::{Prerequisite, Tip};
 use crate::reach::{self, Commits};
-use crate::refs::{self, Locked};
+use crate::refs::{self, Locked, RefsError};
 use crate::resolve::ResolveError;
 use crate::scan::{self, Scan};
 use crate::stage::{Staged, Staging};
@@ -122,9 +122,18 @@ pub fn import(
     options: &ImportOptions,
     report: Report<'_>,
 ) -> Result<Imported, ImportError> {
-    let import = Import::begin(repo, file, options, report)?;
-    import.run(file, report)
+    for _ in 0..RACES_MAX {
+        match Import::begin(repo, file, options, report)?.run(file, report) {
+            // Somebody imported the same at the same moment: then everything is here.
+            Err(ImportError::Refs(RefsError::Exists(_))) => {}
+            outcome => return outcome,
+        }
+    }
+    Import::begin(repo, file, options, report)?.run(file, report)
 }
+
+/// How often an import starts over because others made its references meanwhile.
+const RACES_MAX: usize = 3;
 
 /// Reads the header and scans the pack; returns both and the offset of the pack.
 pub(crate) fn open_bundle(
@@ -313,6 +322,9 @@ impl<'a> Import<'a> {
     fn commit(&self, staged: &Staged, objects_dir: &std::path::Path) -> Result<(), ImportError> {
         let Some(pack) = &staged.pack else { return Err(ImportError::Interrupted) };
         let policy = Policy::of(self.repo);
+        // One at a time from here on: what an import that fails takes out again, no other may have counted on. File
+        // systems that cannot lock a directory go without.
+        let _serial = File::open(objects_dir).and_then(|dir| dir.lock().map(|()| dir)).ok();
         let ready = install::prepare(self.repo, staged, pack, self.scan.inflated_bytes, policy)
             .map_err(ImportError::Quarantine)?;
         if self.options.interrupt.load(Ordering::Relaxed) {

@@ -415,6 +415,27 @@ fn shallow_and_partial_clones_take_what_builds_on_what_they_have() {
 fn a_full_disk_is_told_from_other_failures() {
     let full = || io::Error::from(io::ErrorKind::StorageFull);
     assert!(ImportError::Quarantine(full()).is_disk_full());
-    assert!(ImportError::Refs(crate::RefsError::Io(full())).is_disk_full());
+    assert!(ImportError::Refs(RefsError::Io(full())).is_disk_full());
     assert!(!ImportError::Install(io::ErrorKind::PermissionDenied.into()).is_disk_full());
+}
+
+#[test]
+fn of_many_imports_at_once_one_makes_the_reference_and_all_succeed() {
+    for limit in ["1", "1000"] {
+        let pair = pair(5);
+        pair.env.git(&pair.target, ["config", "fetch.unpackLimit", limit]);
+        let bundle = pair.bundle(&["HEAD~5..main"]);
+        let outcomes: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| apply(&pair.target, &bundle))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let made = outcomes.into_iter().filter(|outcome| !outcome.as_ref().unwrap().already_applied).count();
+        assert_eq!(made, 1);
+        assert_eq!(pair.env.git(&pair.target, ["fsck", "--strict", "--no-dangling"]), "");
+        let left: Vec<_> = snapshot(&pair.target)
+            .into_keys()
+            .filter(|path| path.contains("tmp_objdir") || path.ends_with(".lock") || path.ends_with(".keep"))
+            .collect();
+        assert_eq!(left, [""; 0]);
+    }
 }

@@ -5,6 +5,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use gix::bstr::{BStr, BString, ByteSlice};
 use gix::{ObjectId, Repository};
@@ -59,7 +60,7 @@ pub(crate) fn lock(
         let lock = lock_path(repo, name.as_bstr());
         let write = |locked: &mut Locked| -> io::Result<()> {
             locked.make_parents(&lock)?;
-            let mut file = OpenOptions::new().write(true).create_new(true).open(&lock)?;
+            let mut file = take_lock(&lock)?;
             let (log, is_made) = (None, false);
             locked.refs.push(LockedRef {
                 name: name.clone(),
@@ -83,6 +84,23 @@ pub(crate) fn lock(
     }
     Ok(locked)
 }
+
+/// Makes a lock file; waits a moment for somebody who holds it, as git does.
+fn take_lock(lock: &Path) -> io::Result<File> {
+    let deadline = Instant::now() + LOCK_TIMEOUT;
+    loop {
+        match OpenOptions::new().write(true).create_new(true).open(lock) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && Instant::now() < deadline => {
+                std::thread::sleep(LOCK_POLL);
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// git's default of `core.filesRefLockTimeout`.
+const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
+const LOCK_POLL: Duration = Duration::from_millis(2);
 
 impl Locked {
     /// Makes the references, and says who did it and why in their reflogs.
