@@ -40,7 +40,7 @@ impl Listeners {
             let failed = |source| Error::Listen { address: address.clone(), source };
             match address {
                 Listen::Tcp(socket_address) => {
-                    let has_url = !matches!(&config.names, Names::Urls(urls) if urls.is_empty());
+                    let has_url = matches!(&config.names, Names::Urls(urls) if !urls.is_empty());
                     if !socket_address.ip().is_loopback() && !has_url {
                         return Err(Error::UrlRequired { address: address.clone() });
                     }
@@ -165,8 +165,10 @@ mod tests {
     #[tokio::test]
     async fn an_address_beyond_loopback_needs_a_name() {
         let everywhere = vec![any_port([0, 0, 0, 0])];
-        let refused = Listeners::bind(&config(everywhere, Names::Urls(Vec::new()))).await;
-        assert!(matches!(refused, Err(Error::UrlRequired { .. })), "{refused:?}");
+        for names in [Names::Urls(Vec::new()), Names::Local] {
+            let refused = Listeners::bind(&config(everywhere.clone(), names)).await;
+            assert!(matches!(refused, Err(Error::UrlRequired { .. })), "{refused:?}");
+        }
         let nowhere = Listeners::bind(&config(Vec::new(), Names::Local)).await;
         assert!(matches!(nowhere, Err(Error::NoAddress)), "{nowhere:?}");
     }

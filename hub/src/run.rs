@@ -41,7 +41,16 @@ pub async fn run(
     ready: impl FnOnce(Ready),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
-    let fatal = Fatal::new();
+    run_until(config, ready, shutdown, Fatal::new()).await
+}
+
+/// Runs a hub that also ends when `fatal` is raised.
+pub(crate) async fn run_until(
+    config: Config,
+    ready: impl FnOnce(Ready),
+    shutdown: impl Future<Output = ()>,
+    fatal: Fatal,
+) -> Result<(), Error> {
     // Held until everything else is dropped.
     let folder = Folder::lock(&config.data)?;
     let key = folder.key()?;

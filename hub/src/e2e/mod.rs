@@ -222,6 +222,20 @@ async fn clients_are_told_that_the_hub_closes() {
 }
 
 #[tokio::test]
+async fn a_hub_whose_disk_failed_ends_and_answers_nothing_more() {
+    let place = place();
+    let hub = local(place.path()).await;
+    let mut ana = hub.connect(&player(0, 1)).await;
+    let room = ana.open_home().await.room;
+    let pull = protocol::frame::Pull { room, after: 0, limit: 1, bodies: true, wait_ms: Some(50_000) };
+    ana.send_request(&Request::Pull(pull)).await;
+    hub.fatal.raise("the test says so", std::sync::Arc::new(std::io::Error::other("disk")));
+    assert!(matches!(ana.next().await, ClientOutput::Closed(ClientFault::Disconnected)));
+    let ended = tokio::time::timeout(LONG, hub.ended()).await.unwrap();
+    assert!(matches!(ended, Err(Error::Unsafe(_))), "{ended:?}");
+}
+
+#[tokio::test]
 async fn one_folder_has_one_hub() {
     let place = place();
     let hub = local(place.path()).await;

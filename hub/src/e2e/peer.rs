@@ -23,12 +23,15 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use crate::cast::Player;
+use crate::fatal::Fatal;
+use crate::run::run_until;
 use crate::{Config, Error, Listen, Names, Ready};
 
 /// A hub that runs in the test's own process.
 pub(super) struct Running {
     pub(super) socket: PathBuf,
     pub(super) ready: Ready,
+    pub(super) fatal: Fatal,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<Result<(), Error>>,
 }
@@ -40,18 +43,19 @@ pub(super) fn config(folder: &Path) -> Config {
 }
 
 pub(super) async fn start(config: Config) -> Running {
+    let fatal = Fatal::new();
     let (tell, told) = oneshot::channel();
     let (stop, stopped) = oneshot::channel::<()>();
     let Some(Listen::Unix(socket)) = config.listen.first().cloned() else { panic!("a Unix socket first") };
     let shutdown = async {
         stopped.await.ok();
     };
-    let task = tokio::spawn(crate::run(config, |ready| drop(tell.send(ready)), shutdown));
+    let task = tokio::spawn(run_until(config, |ready| drop(tell.send(ready)), shutdown, fatal.clone()));
     let ready = match told.await {
         Ok(ready) => ready,
         Err(_) => panic!("the hub did not start: {:?}", task.await),
     };
-    Running { socket, ready, stop: Some(stop), task }
+    Running { socket, ready, fatal, stop: Some(stop), task }
 }
 
 impl Running {

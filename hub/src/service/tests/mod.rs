@@ -21,6 +21,7 @@ use crate::fanout::Fanout;
 use crate::fatal::Fatal;
 use crate::janitor;
 use crate::store::sqlite::SqliteStore;
+use crate::store::{Retention, Store as _};
 
 /// A service with its clock and the folder of its blobs.
 struct Bench {
@@ -263,4 +264,53 @@ async fn the_cap_of_the_disk_is_a_refusal_that_says_it() {
     let bob = player(1, 1);
     let other = bench.at_home(&bob).await;
     assert_eq!(bench.upload(&bob, other, b"12345678").await.unwrap_err().code, RefusalCode::OverQuota);
+}
+
+/// A bench with a blob of a day ago, whose row and bytes are due.
+async fn with_an_idle_blob() -> (Bench, Player, RoomId) {
+    let bench = Bench::new(Limits { blob_idle_days: 1, ..Limits::default() });
+    let ana = player(0, 1);
+    let room = bench.at_home(&ana).await;
+    bench.upload(&ana, room, b"bytes").await.unwrap();
+    bench.clock.advance(24 * 3600 * 1000);
+    (bench, ana, room)
+}
+
+/// Gives others every chance to go on.
+async fn let_others_run(bench: &Bench, ana: &Player) {
+    for _ in 0..50 {
+        bench.service.store.rooms(ana.agent()).await.unwrap();
+        tokio::task::spawn_blocking(|| {}).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn no_file_is_removed_between_its_rename_and_its_row() {
+    let (bench, ana, room) = with_an_idle_blob().await;
+    let upload = async {
+        let landing = bench.service.blobs.land().await;
+        let_others_run(&bench, &ana).await;
+        bench.service.store.bind_blob(ana.agent(), room, BlobId::of(b"bytes"), 5).await.unwrap();
+        drop(landing);
+    };
+    let ((), expired) = tokio::join!(upload, janitor::expire(&bench.service));
+    expired.unwrap();
+    assert_eq!(bench.download(&ana, room, BlobId::of(b"bytes")).await.unwrap(), b"bytes");
+}
+
+#[tokio::test]
+async fn no_blob_lands_between_the_removal_of_its_row_and_of_its_file() {
+    let (bench, ana, room) = with_an_idle_blob().await;
+    let retention =
+        Retention { messages_ms: i64::MAX / 2, messages_kept_min: 0, blobs_idle_ms: 0, batch_rows: 10 };
+    let expire = async {
+        let cleared = bench.service.blobs.clear().await;
+        let expired = bench.service.store.expire(retention).await.unwrap();
+        let_others_run(&bench, &ana).await;
+        assert_eq!(bench.service.remove_files(expired.blobs).await, 1);
+        drop(cleared);
+    };
+    let again = async { while bench.upload(&ana, room, b"bytes").await.unwrap().present {} };
+    tokio::join!(expire, again);
+    assert_eq!(bench.download(&ana, room, BlobId::of(b"bytes")).await.unwrap(), b"bytes");
 }
