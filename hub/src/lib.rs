@@ -1,6 +1,6 @@
 //! The relay: rooms and their logs in SQLite, blobs as files, and the connections of clients.
 //!
-//! [`run`] is all of it. Inside, `service` has one file for each request over two seams, the `store` (state, log, guards) and
+//! [`run()`] is all of it. Inside, `service` has one file for each request over two seams, the `store` (state, log, guards) and
 //! the `blobs` (bytes under their hash); `drive` is one connection around the protocol's own end of it.
 
 mod blobs;
