@@ -19,7 +19,7 @@ pub(crate) const DEFLATE_LEVEL: u32 = 6;
 /// How many objects an object is tried against.
 pub(crate) const DELTA_WINDOW_OBJECTS: usize = 10;
 /// How many packed objects of a path are tried as bases of what is not packed there.
-pub(crate) const SETTLED_BASES: usize = 3;
+pub(crate) const SETTLED_BASES_MAX: usize = 3;
 /// The longest chain that new deltas form; chains taken from a pack may stand on top.
 pub(crate) const DELTA_CHAIN_LENGTH_MAX: usize = 50;
 /// The same for commits and tags.
@@ -34,6 +34,8 @@ pub(crate) const DELTA_WORK_BYTES_MAX: u64 = 8 << 30;
 pub(crate) const KEPT_DELTA_BYTES_MAX: usize = 64 << 20;
 /// From this part of a pack's entries on, its offsets are sorted to find where each ends.
 pub(crate) const SORTED_OFFSETS_FRACTION: usize = 16;
+/// What a deflated byte can become at most: 1,032, and a little more for short streams.
+pub(crate) const DEFLATE_RATIO_MAX: usize = 1100;
 /// How far the kind and the size of a loose object are looked for.
 pub(crate) const LOOSE_HEADER_BYTES_MAX: u64 = 64;
 /// How many bytes of a large object are in memory at once.

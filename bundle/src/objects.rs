@@ -315,6 +315,10 @@ impl Objects {
         let input = entries.entry_slice(entry.stream_offset..entries.pack_end() as u64)?;
         let size = usize::try_from(entry.size).ok()?;
         out.clear();
+        // A damaged size may be any number; no stream inflates to more than this.
+        if size / limits::DEFLATE_RATIO_MAX > input.len() {
+            return None;
+        }
         // One byte more than announced: a longer stream shows itself, and an empty one can end.
         out.try_reserve_exact(size + 1).ok()?;
         out.resize(size + 1, 0);

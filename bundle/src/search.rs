@@ -53,10 +53,14 @@ pub(crate) fn search(
 ) -> Result<(), ObjectError> {
     let candidates = candidates(objects, selection, arrangement);
     let total = candidates.iter().filter(|candidate| candidate.is_target).count() as u64;
-    let mut search =
-        Search { objects, arrangement, deflate, window: VecDeque::new(), work_left: 0, kept_left: 0 };
-    search.work_left = limits::DELTA_WORK_BYTES_MAX;
-    search.kept_left = limits::KEPT_DELTA_BYTES_MAX;
+    let mut search = Search {
+        objects,
+        arrangement,
+        deflate,
+        window: VecDeque::new(),
+        work_left: limits::DELTA_WORK_BYTES_MAX,
+        kept_left: limits::KEPT_DELTA_BYTES_MAX,
+    };
     let mut done = 0;
     for candidate in candidates {
         let mut slot = Slot { candidate, content: None, index: None };
@@ -84,7 +88,7 @@ fn candidates(objects: &mut Objects, selection: &Selection, arrangement: &Arrang
     for (object, stored) in selection.objects.iter().zip(&arrangement.stored) {
         let has_name = matches!(object.kind, Kind::Tree | Kind::Blob);
         if has_name && stored.location.is_none() && fits(stored.size) {
-            new_paths.insert((object.kind, object.path), limits::SETTLED_BASES);
+            new_paths.insert((object.kind, object.path), limits::SETTLED_BASES_MAX);
         }
     }
     let mut candidates = Vec::new();
@@ -259,11 +263,6 @@ fn chain_length_max(kind: Kind) -> usize {
     }
 }
 
-/// A delta below this part of its object is taken without a look at what the object deflates to.
-const CLEARLY_SMALLER: usize = 8;
-/// Up to this size an object is small.
-const SMALL_OBJECT_BYTES: usize = 1024;
-
 /// Returns how many bytes it takes to name the base: an edge by its id, what travels by its distance.
 fn reference_bytes(base: Base, id: ObjectId) -> usize {
     match base {
@@ -271,3 +270,8 @@ fn reference_bytes(base: Base, id: ObjectId) -> usize {
         Base::Selected(_) | Base::None => 2,
     }
 }
+
+/// A delta below this part of its object is taken without a look at what the object deflates to.
+const CLEARLY_SMALLER: usize = 8;
+/// Up to this size an object is small.
+const SMALL_OBJECT_BYTES: usize = 1024;

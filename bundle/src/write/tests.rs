@@ -7,6 +7,7 @@ use kit::{ObjectFormat, Random, Shape};
 use sha2::{Digest as _, Sha256};
 
 use super::*;
+use crate::arrange;
 use crate::referee::{Source, branchy, seeds, sorted};
 
 #[test]
@@ -54,6 +55,36 @@ fn expected(source: &Source, plan: &Plan) -> BTreeSet<String> {
         }
     }
     reached
+}
+
+#[test]
+fn deltas_that_there_was_no_room_to_keep_are_made_again_alike() {
+    let (source, _) = Source::seeded(2, &Shape { lines: 200, ..Shape::default() });
+    let plan = source.plan(&["refs/heads/main"], &["HEAD~20"]).expect("there are commits");
+    let mut objects = Objects::open(&source.open()).expect("it opens");
+    let selection = select(&mut objects, &plan, &mut |_| ()).expect("all objects are here");
+    let arrangement = Arrangement::new(&mut objects, &selection, CreateOptions::default());
+    let (mut arrangement, mut deflate) = (arrangement.expect("all objects are here"), Deflate::new());
+    search(&mut objects, &selection, &mut arrangement, &mut deflate, &mut |_| ()).expect("they can be read");
+    let mut deltas = 0;
+    for stored in
+        arrangement.stored.iter_mut().filter(|stored| matches!(stored.source, arrange::Source::Made { .. }))
+    {
+        stored.source = arrange::Source::Remake;
+        deltas += 1;
+    }
+    assert!(deltas > 20, "{deltas} deltas");
+    let mut out = Vec::new();
+    let sink = Sink::new(&mut out, None, objects.hash());
+    let (objects, selection, arrangement) = (&mut objects, &selection, &mut arrangement);
+    let mut writer = Writer { objects, selection, arrangement, deflate, sink };
+    writer.entries(&mut |_| ()).expect("they can be read");
+    writer.sink.finish().expect("a vector takes everything");
+    let bytes = source.create(&plan).1;
+    let pack = bytes.windows(6).position(|it| it == b"\n\nPACK").expect("a pack follows") + 2;
+    let checksum = bytes.len() - 20;
+    assert_eq!(out.len(), checksum - pack - 12);
+    assert!(out == bytes[pack + 12..checksum], "other bytes");
 }
 
 #[test]
