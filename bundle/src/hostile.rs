@@ -3,127 +3,20 @@
 //! Long because it is one list: each crafted file stands beside the refusal that it gets.
 
 use std::fs::File;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use flate2::Compression;
-use flate2::write::ZlibEncoder;
 use gix::ObjectId;
 use gix::hash::Kind as HashKind;
 use gix::objs::Kind;
 use kit::Env;
 
 use crate::limits::Budget;
-use crate::{Budgets, ImportError, ImportOptions, Imported, Reason, ResolveError, ScanError, referee};
+use crate::{ImportError, ImportOptions, Imported, Reason, ResolveError, ScanError, referee};
 
-/// A pack under construction.
-struct Pack {
-    bytes: Vec<u8>,
-    count: u32,
-}
+pub(crate) mod pack;
 
-impl Pack {
-    fn new() -> Self {
-        Self { bytes: b"PACK\0\0\0\x02\0\0\0\0".to_vec(), count: 0 }
-    }
-
-    fn entry(&mut self, type_id: u8, size: u64, base: &[u8], content: &[u8]) -> u64 {
-        let offset = self.bytes.len() as u64;
-        let mut rest = size >> 4;
-        let mut byte = type_id << 4 | u8::try_from(size & 15).unwrap();
-        while rest != 0 {
-            self.bytes.push(byte | 0x80);
-            byte = u8::try_from(rest & 0x7f).unwrap();
-            rest >>= 7;
-        }
-        self.bytes.push(byte);
-        self.bytes.extend_from_slice(base);
-        let mut deflate = ZlibEncoder::new(Vec::new(), Compression::best());
-        deflate.write_all(content).unwrap();
-        self.bytes.extend(deflate.finish().unwrap());
-        self.count += 1;
-        offset
-    }
-
-    fn whole(&mut self, kind: Kind, content: &[u8]) -> ObjectId {
-        let type_id = match kind {
-            Kind::Commit => 1,
-            Kind::Tree => 2,
-            Kind::Blob => 3,
-            Kind::Tag => 4,
-        };
-        self.entry(type_id, content.len() as u64, &[], content);
-        id(kind, content)
-    }
-
-    fn offset_delta(&mut self, base: u64, delta: &[u8]) -> u64 {
-        let mut distance = self.bytes.len() as u64 - base;
-        let mut encoded = vec![u8::try_from(distance & 0x7f).unwrap()];
-        while distance >> 7 != 0 {
-            distance = (distance >> 7) - 1;
-            encoded.insert(0, 0x80 | u8::try_from(distance & 0x7f).unwrap());
-        }
-        self.entry(6, delta.len() as u64, &encoded, delta)
-    }
-
-    fn id_delta(&mut self, base: ObjectId, delta: &[u8]) {
-        self.entry(7, delta.len() as u64, base.as_slice(), delta);
-    }
-
-    /// Adds a commit of a tree, and returns its id.
-    fn commit(&mut self, tree: ObjectId, parents: &[ObjectId]) -> ObjectId {
-        self.whole(Kind::Commit, commit(tree, parents).as_bytes())
-    }
-
-    fn finish(mut self) -> Vec<u8> {
-        self.bytes[8..12].copy_from_slice(&self.count.to_be_bytes());
-        let mut hasher = gix::hash::hasher(HashKind::Sha1);
-        hasher.update(&self.bytes);
-        let checksum = hasher.try_finalize().unwrap();
-        self.bytes.extend_from_slice(checksum.as_slice());
-        self.bytes
-    }
-}
-
-fn id(kind: Kind, content: &[u8]) -> ObjectId {
-    gix::objs::compute_hash(HashKind::Sha1, kind, content).unwrap()
-}
-
-fn commit(tree: ObjectId, parents: &[ObjectId]) -> String {
-    let parents: String = parents.iter().map(|parent| format!("parent {parent}\n")).collect();
-    format!("tree {tree}\n{parents}author A <a@x> 1 +0000\ncommitter A <a@x> 1 +0000\n\nx\n")
-}
-
-fn tree(entries: &[(&str, &str, ObjectId)]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for (mode, name, id) in entries {
-        bytes.extend_from_slice(format!("{mode} {name}\0").as_bytes());
-        bytes.extend_from_slice(id.as_slice());
-    }
-    bytes
-}
-
-fn varint(mut value: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while value >= 0x80 {
-        bytes.push(0x80 | u8::try_from(value & 0x7f).unwrap());
-        value >>= 7;
-    }
-    bytes.push(u8::try_from(value).unwrap());
-    bytes
-}
-
-/// A delta that makes `times` copies of the first `length` (at most 0xffffff) bytes of its base.
-fn copies(base: u64, length: u32, times: usize) -> Vec<u8> {
-    let mut delta = varint(base);
-    delta.extend(varint(u64::from(length) * times as u64));
-    for _ in 0..times {
-        let size = length.to_le_bytes();
-        delta.extend_from_slice(&[0xf0, size[0], size[1], size[2]]);
-    }
-    delta
-}
+use pack::{Pack, copies, id, tree, varint};
 
 /// A repository with one commit, and a place for a bundle.
 struct Target {
@@ -470,45 +363,4 @@ fn trees_with_more_paths_than_stars_are_walked_by_id() {
     assert!(preview.stat_is_cut);
     assert_eq!(target.import(&bundle).unwrap().objects, 14);
     assert!(start.elapsed() < Duration::from_secs(20), "it took {:?}", start.elapsed());
-}
-
-#[test]
-fn a_caterpillar_of_deltas_holds_few_bases_at_once() {
-    // Every link of the chain has a leaf as well: whoever keeps all bases on the way down holds all of them.
-    let target = Target::new();
-    let size = 1 << 18;
-    let mut pack = Pack::new();
-    let mut content = vec![b'x'; size];
-    let mut offset = pack.entry(3, size as u64, &[], &content);
-    let mut blobs = vec![id(Kind::Blob, &content)];
-    let delta = |first: [u8; 4]| {
-        let mut delta = varint(size as u64);
-        delta.extend(varint(size as u64));
-        delta.push(4);
-        delta.extend_from_slice(&first);
-        // The rest is the base's, from the fifth byte on.
-        let rest = u32::try_from(size - 4).unwrap().to_le_bytes();
-        delta.extend_from_slice(&[0xf1, 4, rest[0], rest[1], rest[2]]);
-        delta
-    };
-    for link in 0..4000_u32 {
-        let leaf = (link | 1 << 30).to_be_bytes();
-        pack.offset_delta(offset, &delta(leaf));
-        content[..4].copy_from_slice(&leaf);
-        blobs.push(id(Kind::Blob, &content));
-        offset = pack.offset_delta(offset, &delta(link.to_be_bytes()));
-        content[..4].copy_from_slice(&link.to_be_bytes());
-        blobs.push(id(Kind::Blob, &content));
-    }
-    let names: Vec<String> = (0..blobs.len()).map(|number| format!("{number:05}")).collect();
-    let entries: Vec<_> = names.iter().zip(&blobs).map(|(name, id)| ("100644", name.as_str(), *id)).collect();
-    let root = pack.whole(Kind::Tree, &tree(&entries));
-    let tip = pack.commit(root, &[target.base]);
-    let bundle = target.write(tip, &pack.finish());
-    let repo = referee::open(&target.repo);
-    let mut options = ImportOptions::new([7; 32]);
-    options.dry_run = true;
-    options.budgets = Budgets { ratio: 1 << 20, ..Budgets::default() };
-    let imported = crate::import(&repo, &mut File::open(bundle).unwrap(), &options, &mut |_| ()).unwrap();
-    assert_eq!(imported.objects, 8003);
 }

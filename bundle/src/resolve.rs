@@ -85,6 +85,8 @@ pub(crate) struct Task<'a> {
     pub hash: HashKind,
     /// Longest chain of deltas.
     pub delta_depth: u64,
+    /// Most bytes that bases of deltas may hold at once.
+    pub base_bytes_max: u64,
     /// Turns true when the caller wants to stop.
     pub interrupt: &'a AtomicBool,
     /// Counts the objects that are done.
@@ -104,7 +106,7 @@ pub(crate) fn resolve<V: Visitor>(
         }
     }
     let shared =
-        Shared { task, forest, waiting: Mutex::new(waiting), live_limit: live_limit(visitors.len()) };
+        Shared { task, forest, waiting: Mutex::new(waiting), live_limit: live_limit(task, visitors.len()) };
     let roots = task.scan.entries.iter().enumerate();
     let roots = roots.filter(|(_, entry)| matches!(entry.source, Source::Whole(_)));
     let roots: Vec<_> = roots.map(|(index, _)| Root::Entry(to_u32(index))).collect();
@@ -128,8 +130,8 @@ pub(crate) fn resolve<V: Visitor>(
     Ok((Resolved { ids, outer_bases, missing_bases }, visitors))
 }
 
-fn live_limit(threads: usize) -> u64 {
-    DELTA_BASE_BYTES_MAX / u64::try_from(threads.max(1)).unwrap_or(1)
+fn live_limit(task: &Task<'_>, threads: usize) -> u64 {
+    task.base_bytes_max / u64::try_from(threads.max(1)).unwrap_or(1)
 }
 
 fn to_u32(index: usize) -> u32 {
@@ -412,3 +414,6 @@ impl<'a, V: Visitor> Worker<'a, V> {
 const ROOTS_AT_ONCE: usize = 16;
 const SPARE_BYTES_MAX: usize = 64 << 10;
 const SPARE_BUFFERS_MAX: usize = 4;
+
+#[cfg(test)]
+mod tests;

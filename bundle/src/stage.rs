@@ -14,7 +14,7 @@ use crate::check::{CheckError, Special, special};
 use crate::import::ImportError;
 use crate::index::{self, Base, IndexEntry};
 use crate::inspect::{Facts, Inspector};
-use crate::limits::Budgets;
+use crate::limits::{Budgets, DELTA_BASE_BYTES_MAX};
 use crate::progress::{Progress, Report, Stage};
 use crate::quarantine::Quarantine;
 use crate::resolve::{ResolveError, Task, resolve};
@@ -127,6 +127,7 @@ impl Staging<'_> {
             scan,
             hash: self.hash,
             delta_depth: self.budgets.delta_depth,
+            base_bytes_max: DELTA_BASE_BYTES_MAX,
             interrupt: self.interrupt,
             done: &done,
         };
