@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use protocol::conn::client::{ClientFault, ClientOutput, LoggedIn};
 use protocol::frame::{Answer, Request, RequestId, RequestKind};
+use protocol::refusal::RefusalCode;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -163,6 +164,8 @@ struct Serving {
     /// What transfers have not taken yet; nothing is read from the socket before they have.
     deliveries: VecDeque<(RequestId, mpsc::Sender<TransferEvent>, TransferEvent)>,
     is_done: bool,
+    /// The hub has said that it is shutting down.
+    is_closing: bool,
 }
 
 impl Serving {
@@ -174,6 +177,7 @@ impl Serving {
             upload: None,
             deliveries: VecDeque::new(),
             is_done: false,
+            is_closing: false,
         }
     }
 
@@ -191,6 +195,9 @@ impl Serving {
             }
             if let Some(fault) = self.drain(pause) {
                 return Served::Cut(fault);
+            }
+            if self.is_closing {
+                return Served::Cut(ClientFault::Disconnected);
             }
             if self.is_done && self.open.is_empty() && self.deliveries.is_empty() {
                 return Served::Done;
@@ -268,6 +275,11 @@ impl Serving {
     }
 
     fn answered(&mut self, id: RequestId, outcome: Result<Answer, LinkError>) {
+        if outcome.as_ref().is_err_and(|error| error.refusal() == Some(RefusalCode::Closing)) {
+            // Not done, and to be asked again of the hub that comes after this one.
+            self.is_closing = true;
+            return;
+        }
         self.sources.remove(&id);
         if self.upload.as_ref().is_some_and(|upload| upload.id == id) {
             self.upload = None;

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 /// A running hub.
 pub(crate) struct HubThread {
     pub(crate) ready: Ready,
+    stop: oneshot::Sender<()>,
     kill: oneshot::Sender<()>,
     thread: JoinHandle<()>,
 }
@@ -23,6 +24,7 @@ impl HubThread {
     ) -> Result<Self, Error> {
         let (said, ready) = std::sync::mpsc::channel();
         let (kill, killed) = oneshot::channel::<()>();
+        let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let started = said.clone();
@@ -32,7 +34,10 @@ impl HubThread {
                     on_ready(&ready);
                     started.send(Ok(ready)).unwrap();
                 },
-                std::future::pending(),
+                async {
+                    // A dropped sender asks for the same.
+                    stopped.await.ok();
+                },
             );
             runtime.block_on(async {
                 // Killed: everything is dropped where it stands, and nobody is told.
@@ -44,7 +49,7 @@ impl HubThread {
             runtime.shutdown_background();
         });
         match ready.recv().unwrap() {
-            Ok(ready) => Ok(Self { ready, kill, thread }),
+            Ok(ready) => Ok(Self { ready, stop, kill, thread }),
             Err(error) => Err(error.expect("a hub does not end well before it was ready")),
         }
     }
@@ -53,5 +58,13 @@ impl HubThread {
     pub(crate) fn kill(self) {
         drop(self.kill);
         self.thread.join().unwrap();
+        drop(self.stop);
+    }
+
+    /// Asks it to end in good order, and waits until it has.
+    pub(crate) fn stop(self) {
+        drop(self.stop);
+        self.thread.join().unwrap();
+        drop(self.kill);
     }
 }

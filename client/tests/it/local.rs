@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use client::Client;
 use client::local_hub::{LocalAddress, LocalHubControl, LocalRecord};
 use client::settings::HubAddress;
+use client::{Client, Settings};
 use hub::{Config, Error, Listen, Names};
 use protocol::key::JoinKey;
 
@@ -21,11 +21,18 @@ struct Threads {
     dir: PathBuf,
     running: Mutex<Vec<HubThread>>,
     starts: AtomicU32,
+    version: Mutex<&'static str>,
 }
 
 impl Threads {
     fn new(home: &Path) -> Arc<Self> {
-        Arc::new(Self { dir: home.join("p/hub"), running: Mutex::default(), starts: AtomicU32::new(0) })
+        let version = Mutex::new("0.1.0");
+        Arc::new(Self {
+            dir: home.join("p/hub"),
+            running: Mutex::default(),
+            starts: AtomicU32::new(0),
+            version,
+        })
     }
 
     fn kill(&self) {
@@ -42,12 +49,12 @@ impl LocalHubControl for Threads {
             join: Some(JoinKey::from_join_secret(SECRET).public()),
             ..Config::new(self.dir.clone(), vec![Listen::Unix(self.dir.join("socket"))])
         };
-        let dir = self.dir.clone();
+        let (dir, version) = (self.dir.clone(), *self.version.lock().unwrap());
         let started = HubThread::start(config, move |ready| {
             let record = LocalRecord {
                 pid: std::process::id(),
                 address: LocalAddress::Unix(dir.join("socket")),
-                version: "0.1.0".to_owned(),
+                version: version.to_owned(),
                 hub_key: ready.hub_key,
             };
             client::files::replace(&dir.join("local.json"), protocol::json::write(&record).as_bytes())
@@ -61,8 +68,12 @@ impl LocalHubControl for Threads {
         Ok(())
     }
 
-    fn hand_over(&self, _: u32) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
+    fn hand_over(&self, pid: u32) -> io::Result<()> {
+        assert_eq!(pid, std::process::id());
+        // On a thread of its own, as a signal to a process would not wait either.
+        let running: Vec<_> = self.running.lock().unwrap().drain(..).collect();
+        std::thread::spawn(|| running.into_iter().for_each(HubThread::stop));
+        Ok(())
     }
 }
 
@@ -114,6 +125,27 @@ async fn many_commands_at_once_agree_on_one_hub_and_one_user() {
         assert_eq!(*theirs, (hub, user, room, i));
     }
     assert_eq!(control.running.lock().unwrap().len(), 1);
+    control.kill();
+}
+
+#[tokio::test]
+async fn a_newer_client_gets_a_newer_hub_and_the_older_one_goes_on_with_it() {
+    let home = tempfile::tempdir().unwrap();
+    let control = Threads::new(home.path());
+    let mut older = seat(home.path(), "one", &control).await;
+    let (file, part) = handoff(home.path(), 10_000, 1);
+    older.push(&file, part, None).await.unwrap();
+    *control.version.lock().unwrap() = "0.2.0";
+    let newer = Settings { version: "0.2.0".to_owned(), ..settings(home.path(), "two", HubAddress::Local) };
+    let mut newer = Client::connect(newer, Some(control.clone())).await.unwrap();
+    assert_eq!(newer.hub(), older.hub());
+    let (file, part) = handoff(home.path(), 10_000, 2);
+    assert_eq!(newer.push(&file, part, None).await.unwrap().seq, 2);
+    let room = older.home().await.unwrap();
+    assert_eq!(older.handoffs(room).await.unwrap().len(), 2);
+    let record = client::local_hub::LocalHub::new(&home.path().join("p"), "0.1.0", None).record().unwrap();
+    assert_eq!(record.unwrap().version, "0.2.0");
+    assert!(control.starts.load(Ordering::SeqCst) >= 2);
     control.kill();
 }
 
