@@ -52,7 +52,12 @@ pub(crate) fn with_client<T>(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Code::Io, error))?;
     runtime.block_on(async {
+        let origin = settings.hub.origin();
         let mut client = Client::connect(settings, Some(starter)).await?;
+        if client.is_new_hub() {
+            let key = client.hub();
+            context.ui.remark(format_args!("{origin} is a new hub; its key {key} is expected from now on."));
+        }
         let done = work(&mut client).await;
         client.close().await;
         done
