@@ -8,13 +8,14 @@ use std::process::Command;
 use serde_json::Value;
 
 /// A crate, the crates of ours that it may use, and libraries that it must not reach by any way.
-const ARROWS: [(&str, &[&str], &[&str]); 6] = [
+const ARROWS: [(&str, &[&str], &[&str]); 7] = [
     ("protocol", &[], &["tokio", "mio", "gix", "rusqlite", "clap", "getrandom", "tempfile", "tracing"]),
     ("bundle", &[], &["tokio", "mio", "rusqlite", "clap", "ed25519-dalek", "tokio-tungstenite"]),
     ("client", &["protocol"], &["gix", "gix-pack", "rusqlite", "clap"]),
     ("hub", &["protocol"], &["gix", "gix-pack", "clap"]),
     ("git-parler", &["protocol", "bundle", "client", "hub"], &[]),
     ("kit", &["protocol", "bundle", "client", "hub"], &["clap"]),
+    ("fuzz", &[], &["clap"]),
 ];
 
 /// What the product code of a crate never says.

@@ -1,0 +1,161 @@
+//! Targets for what travels as text: what parses once parses again as the same, and nothing has two spellings.
+
+use std::fmt::{Debug, Display};
+use std::str::FromStr;
+
+use ed25519_dalek::{Signer as _, SigningKey};
+use protocol::frame::{Answer, ClientFrame, HubFrame, Pulled, RequestKind, split_chunk};
+use protocol::id::{BlobId, BlobPrefix, Digest, Nonce, RoomId, Salt, Signature};
+use protocol::json;
+use protocol::key::{AgentId, AgentKey, HubId, JoinId, PublicKey, UserId, UserKey};
+use protocol::limits::STATEMENT_BYTES_MAX;
+use protocol::part::{Body, Part};
+use protocol::room::{Members, Reading, verify_range};
+use protocol::signed::{Signed, Statement};
+use protocol::statement::{Genesis, HubProof, Login, Message, Seat};
+
+pub(crate) fn frame_of_a_client(bytes: &[u8]) {
+    drop(split_chunk(bytes.to_vec()));
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match ClientFrame::parse(text) {
+        Ok(ClientFrame::Request(id, request)) => {
+            let again = ClientFrame::parse(&ClientFrame::request(id, &request)).expect("our own writing");
+            assert_eq!(again, ClientFrame::Request(id, request));
+        }
+        Ok(ClientFrame::Hello(hello)) => {
+            let again = ClientFrame::parse(&ClientFrame::hello(&hello)).expect("our own writing");
+            assert_eq!(again, ClientFrame::Hello(hello));
+        }
+        Ok(ClientFrame::Unreadable(..)) | Err(_) => {}
+    }
+}
+
+pub(crate) fn frame_of_a_hub(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(frame) = HubFrame::parse(text) else { return };
+    let writing = match &frame {
+        HubFrame::Challenge(challenge) => HubFrame::challenge(challenge),
+        HubFrame::Welcome(welcome) => HubFrame::welcome(welcome),
+        HubFrame::Go(id, go) => HubFrame::go(*id, go),
+        HubFrame::Err(Some(id), refusal) => HubFrame::answer(*id, &Err(refusal.clone())),
+        HubFrame::Err(None, refusal) => HubFrame::refusal(refusal),
+        HubFrame::Event(event) => HubFrame::event(event),
+        HubFrame::Unknown => return,
+        HubFrame::Ok(_, value) => {
+            for kind in RequestKind::ALL {
+                if let Ok(answer) = Answer::from_value(*kind, value.clone()) {
+                    let writing = HubFrame::answer(1, &Ok(answer.clone()));
+                    let Ok(HubFrame::Ok(1, value)) = HubFrame::parse(&writing) else { panic!("{writing}") };
+                    assert_eq!(Answer::from_value(*kind, value).expect("our own writing"), answer);
+                }
+            }
+            return;
+        }
+    };
+    assert_eq!(HubFrame::parse(&writing).expect("our own writing"), frame);
+}
+
+/// The bytes as each type of statement, rightly signed: only what they say is in question.
+pub(crate) fn statement(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    verify::<Login>(text);
+    verify::<HubProof>(text);
+    verify::<Seat>(text);
+    verify::<Genesis>(text);
+    verify::<Message>(text);
+    if let Ok(received) = json::parse::<Signed<Message>>(text) {
+        assert!(received.clone().verify().is_err() || bytes == json::write(&received).as_bytes());
+    }
+}
+
+fn verify<S: Statement>(text: &str) {
+    let key = SigningKey::from_bytes(&[2; 32]);
+    let mut preimage = format!("git-parler/v1/{}\0", S::TYPE).into_bytes();
+    preimage.extend_from_slice(key.verifying_key().as_bytes());
+    preimage.extend_from_slice(text.as_bytes());
+    let signature = Signature::from_bytes(key.sign(&preimage).to_bytes());
+    let by = PublicKey::<S::Author>::from_bytes(key.verifying_key().to_bytes());
+    let signed = Signed::<S>::from_parts(by, text.to_owned(), signature);
+    if let Ok(verified) = signed.verify() {
+        assert!(text.len() <= STATEMENT_BYTES_MAX);
+        assert_eq!(verified.digest(), Digest::of(&preimage));
+        let writing = json::write(verified.statement());
+        assert!(json::parse::<S>(&writing).is_ok(), "{writing}");
+    }
+}
+
+pub(crate) fn body(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(body) = Body::parse(text) else { return };
+    assert_eq!(Body::parse(&body.to_text()).expect("our own writing"), body);
+    for part in &body.parts {
+        let shown = part.label();
+        assert!(protocol::clean::line(&shown).chars().count() <= shown.chars().count());
+        if let Part::Bundle(bundle) = part {
+            assert!(bundle.tip.is_ascii() && bundle.tip.len() >= 40, "what cuts ids meets digits");
+        }
+    }
+}
+
+pub(crate) fn spelling(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    one::<AgentId>(text);
+    one::<UserId>(text);
+    one::<HubId>(text);
+    one::<JoinId>(text);
+    one::<BlobId>(text);
+    one::<BlobPrefix>(text);
+    one::<RoomId>(text);
+    one::<Digest>(text);
+    one::<Nonce>(text);
+    one::<Salt>(text);
+    one::<Signature>(text);
+    if let Ok(key) = AgentKey::from_seed_text(text) {
+        assert_eq!(key.to_seed_text().as_deref(), Some(text.trim_ascii()));
+    }
+}
+
+fn one<T: FromStr + Display + Debug>(text: &str) {
+    if let Ok(value) = text.parse::<T>() {
+        assert_eq!(value.to_string(), text);
+    }
+}
+
+pub(crate) fn clean(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let line = protocol::clean::line(&text);
+    assert!(!line.chars().any(|character| protocol::clean::is_hidden(character) || character == '\n'));
+    assert_eq!(protocol::clean::line(&line), line);
+    let block = protocol::clean::block(&text);
+    assert_eq!(block.matches('\n').count(), text.matches('\n').count());
+    assert!(
+        block
+            .chars()
+            .all(|character| matches!(character, '\n' | '\t') || !protocol::clean::is_hidden(character))
+    );
+}
+
+/// The bytes as the answer to a `pull`, whose start and none of whose other points are known.
+pub(crate) fn range(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(Pulled { start, entries, seats, .. }) = json::parse::<Pulled>(text) else { return };
+    let room: RoomId =
+        "7c2f378e5def7b7dd9873eb0cd32fe4131bc06a9321ca73337951c3ee885a838".parse().expect("a room");
+    let mut members = Members::new(UserKey::from_seed(&[2; 32]).public());
+    for seat in seats {
+        if let Ok(seat) = seat.verify() {
+            members.note_seat(&seat);
+        }
+    }
+    let count = entries.len() as u64;
+    let known = |seq| (seq == start.seq).then_some(start.log);
+    if let Ok((readings, end)) = verify_range(room, start, entries, &members, known) {
+        assert_eq!((readings.len() as u64, end.seq), (count, start.seq + count));
+        for reading in readings {
+            if let Reading::Good(message) = reading {
+                assert!(members.has(&message.header.by(), message.header.statement().sent));
+                assert!(message.body.is_none() || message.body_text.is_some());
+            }
+        }
+    }
+}
