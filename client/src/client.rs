@@ -183,10 +183,29 @@ impl Client {
     }
 }
 
-/// Says who this is, without talking to any hub.
+/// Says who this is, without talking to any hub. Keys are made where there are none.
 ///
 /// # Errors
 /// [`SeatError`] when a file of ours cannot be used.
+///
+/// ```
+/// # let home = tempfile::tempdir()?;
+/// use client::settings::{HubAddress, Settings};
+/// let settings = Settings {
+///     data: home.path().join("data"),
+///     cache: home.path().join("cache"),
+///     hub: HubAddress::Local,
+///     name: "ana/app".to_owned(),
+///     seat_dir: None,
+///     join_secret: None,
+///     insecure: false,
+///     version: "0.1.0".to_owned(),
+/// };
+/// let me = client::whoami(&settings)?;
+/// assert_eq!((me.me.name.as_str(), me.seat.as_str()), ("ana/app", "default"));
+/// assert_eq!(client::whoami(&settings)?, me);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn whoami(settings: &Settings) -> Result<Whoami, SeatError> {
     let seat = Seat::open(settings)?;
     Ok(Whoami {

@@ -35,6 +35,9 @@ pub const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time the client tries to reach a hub again without having got anything from it.
 pub const RECONNECT_TIME_MAX: Duration = Duration::from_secs(30);
 
+/// Time a hub may take to answer a request, reconnecting included.
+pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(120);
+
 /// First pause between two dials; doubled each time.
 pub const BACKOFF_MIN: Duration = Duration::from_millis(20);
 

@@ -80,11 +80,17 @@ pub(crate) struct Patience {
     pub(crate) first: Duration,
     /// To reach it again, without having got anything from it.
     pub(crate) again: Duration,
+    /// For the answer to a request, reconnecting included.
+    pub(crate) answer: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { first: limits::FIRST_DIAL_TIME_MAX, again: limits::RECONNECT_TIME_MAX }
+        Self {
+            first: limits::FIRST_DIAL_TIME_MAX,
+            again: limits::RECONNECT_TIME_MAX,
+            answer: limits::ANSWER_TIME_MAX,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ pub mod transfer;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use protocol::conn::client::{ClientFault, LoggedIn};
 use protocol::frame::{Answer, Go, Request};
@@ -204,11 +205,21 @@ impl Link {
     /// request of the protocol may be repeated.
     ///
     /// # Errors
-    /// [`LinkError::Refused`] with the hub's refusal, others when there is no connection.
+    /// [`LinkError::Refused`] with the hub's refusal, others when there is no connection, or no answer in two minutes.
     pub async fn request(&self, request: Request) -> Result<Answer, LinkError> {
+        let wait = match &request {
+            Request::Pull(pull) => Duration::from_millis(pull.wait_ms.unwrap_or(0)),
+            _ => Duration::ZERO,
+        };
         let (reply, answer) = oneshot::channel();
         self.send(Command::request(request, reply)).await;
-        answer.await.expect("the driver answers every command")
+        match tokio::time::timeout(self.patience.answer + wait, answer).await {
+            Ok(answer) => answer.expect("the driver answers every command"),
+            Err(_) => {
+                let source = Arc::new(DialError::Fault(ClientFault::Silent));
+                Err(LinkError::Unreachable { address: self.address.clone(), source })
+            }
+        }
     }
 
     /// Begins a transfer.

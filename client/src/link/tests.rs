@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use kit::Line;
-use protocol::frame::{Answer, Empty, PutBlob, Request};
+use protocol::frame::{Answer, Empty, PutBlob, Request, RequestKind};
 use protocol::id::{BlobId, RoomId};
 use protocol::key::HubKey;
 use protocol::refusal::RefusalCode;
@@ -26,7 +26,11 @@ fn settings(home: &Path, address: &str) -> Settings {
 
 fn link_with(settings: &Settings) -> Link {
     let seat = Arc::new(Seat::open(settings).unwrap());
-    let patience = Patience { first: Duration::from_millis(50), again: Duration::from_secs(20) };
+    let patience = Patience {
+        first: Duration::from_millis(50),
+        again: Duration::from_secs(20),
+        answer: Duration::from_secs(60),
+    };
     Link::new(Dialer::new(settings, seat, None).unwrap().with_patience(patience))
 }
 
@@ -83,6 +87,20 @@ async fn nobody_there_is_said_soon_and_something_else_at_once() {
     let web = web_server().await;
     let error = link_with(&settings(dir.path(), &web)).logged_in().await.unwrap_err();
     assert_eq!(error.code(), "wrong_hub");
+}
+
+#[tokio::test]
+async fn a_hub_that_never_answers_a_request_is_given_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let peer = Peer::start(1).await;
+    let settings = settings(dir.path(), &peer.origin());
+    let seat = Arc::new(Seat::open(&settings).unwrap());
+    let patience = Patience { answer: Duration::from_millis(20), ..Patience::default() };
+    let link = Link::new(Dialer::new(&settings, seat, None).unwrap().with_patience(patience));
+    link.logged_in().await.unwrap();
+    peer.ignore(RequestKind::Rooms);
+    let error = link.request(Request::Rooms(Empty {})).await.unwrap_err();
+    assert_eq!(error.code(), "hub_unreachable");
 }
 
 #[tokio::test]

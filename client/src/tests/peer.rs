@@ -87,6 +87,11 @@ impl Peer {
         *self.silent_after.lock().unwrap() = Some(kind);
     }
 
+    /// Never answers requests of this kind.
+    pub(crate) fn ignore(&self, kind: RequestKind) {
+        self.shelf.lock().unwrap().ignored = Some(kind);
+    }
+
     pub(crate) fn lie(&self, lie: impl FnMut(&mut Answer) + Send + 'static) {
         self.shelf.lock().unwrap().lie = Some(Box::new(lie));
     }

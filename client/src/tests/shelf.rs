@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use protocol::conn::HubEnd;
 use protocol::frame::{
     Acked, Answer, BlobReference, BlobReferences, Empty, Entry, Go, OpenedRoom, Posted, Pulled, PutDone,
-    Request, RequestId, RoomList, RoomRow,
+    Request, RequestId, RequestKind, RoomList, RoomRow,
 };
 use protocol::id::{BlobId, RoomId};
 use protocol::refusal::{Refusal, RefusalCode};
@@ -26,6 +26,7 @@ pub(crate) struct Shelf {
     pub(super) bytes_received: u64,
     pub(super) hellos: u64,
     pub(super) lie: Option<Lie>,
+    pub(super) ignored: Option<RequestKind>,
 }
 
 struct Log {
@@ -42,6 +43,9 @@ impl Log {
 
 impl Shelf {
     pub(super) fn request(&mut self, end: &mut HubEnd, connection: u64, id: RequestId, request: Request) {
+        if self.ignored == Some(request.kind()) {
+            return;
+        }
         let now = crate::seat::now();
         let outcome = match request {
             Request::PutBlob(put) if !self.blobs.contains_key(&put.id) => {
