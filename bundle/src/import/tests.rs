@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::*;
 use crate::ScanError;
+use crate::referee;
 
 /// Returns the SHA-256 of a file.
 fn id_of(path: &Path) -> [u8; 32] {
@@ -22,7 +23,7 @@ fn apply_with(
     bundle: &Path,
     change: impl FnOnce(&mut ImportOptions),
 ) -> Result<Imported, ImportError> {
-    let repo = crate::referee::open(repo);
+    let repo = referee::open(repo);
     let mut options = ImportOptions::new(id_of(bundle));
     change(&mut options);
     import(&repo, &mut File::open(bundle).unwrap(), &options, &mut |_| ())
@@ -437,5 +438,45 @@ fn of_many_imports_at_once_one_makes_the_reference_and_all_succeed() {
             .filter(|path| path.contains("tmp_objdir") || path.ends_with(".lock") || path.ends_with(".keep"))
             .collect();
         assert_eq!(left, [""; 0]);
+    }
+}
+
+#[test]
+fn bundles_of_random_histories_bring_exactly_what_git_says() {
+    for seed in referee::seeds(6) {
+        let mut random = kit::Random::new(seed);
+        let env = Env::new();
+        let shape = referee::branchy(seed, &mut random);
+        let History { path, commits } = History::seeded(&env, "source", seed, &shape);
+        let base = &commits[random.below(commits.len())];
+        let range = ["main".to_owned(), format!("^{base}")];
+        let brought = env.git(&path, ["rev-list"].into_iter().chain(range.iter().map(String::as_str)));
+        if brought.is_empty() {
+            continue;
+        }
+        let create = ["bundle", "create", "-q", "../change.bundle"].into_iter();
+        env.git(&path, create.chain(range.iter().map(String::as_str)));
+        let bundle = env.path("change.bundle");
+        // The receiver has the prerequisites and nothing else.
+        let target = env.init("target");
+        let (header, _) = Header::read(&mut File::open(&bundle).unwrap()).unwrap();
+        env.git(&path, ["config", "uploadpack.allowAnySHA1InWant", "true"]);
+        for prerequisite in &header.prerequisites {
+            let id = prerequisite.id.to_string();
+            env.git(&target, ["fetch", "-q", "../source", &format!("{id}:refs/heads/{id}")]);
+        }
+        let imported = apply(&target, &bundle).unwrap();
+        let listed: std::collections::BTreeSet<_> =
+            imported.commits.iter().map(|commit| commit.id.to_string()).collect();
+        assert_eq!(listed, referee::sorted(&brought), "seed {seed}");
+        assert_eq!(env.git(&target, ["fsck", "--strict"]), "", "seed {seed}");
+        let name = imported.refs[0].name.to_string();
+        let objects = ["rev-list", "--objects", "--no-object-names"];
+        let theirs = env.git(&path, objects.iter().chain(&["main"]));
+        assert_eq!(
+            referee::sorted(&env.git(&target, objects.iter().chain(&[name.as_str()]))),
+            referee::sorted(&theirs),
+            "seed {seed}"
+        );
     }
 }

@@ -111,3 +111,92 @@ fn any_number_of_threads_finds_the_same() {
         assert_eq!(resolved(pack, threads, 1 << 20).unwrap(), expected, "{threads} threads");
     }
 }
+
+/// A pack of random entries, most of them sound: literals, deltas by offset and by id, some with a lie.
+fn random_pack(random: &mut kit::Random) -> Pack {
+    let mut pack = Pack::new();
+    let mut known: Vec<(u64, Vec<u8>)> = Vec::new();
+    for _ in 0..1 + random.below(12) {
+        let length = random.below(40);
+        let content = random.bytes(length);
+        if known.is_empty() || random.chance(30) {
+            let size = if random.chance(3) { random.below(50) } else { content.len() };
+            let offset = pack.entry(3, size as u64, &[], &content);
+            known.push((offset, content));
+            continue;
+        }
+        let (offset, base) = known[random.below(known.len())].clone();
+        let mut result = base.clone();
+        result.extend_from_slice(&content);
+        let mut delta = varint(base.len() as u64);
+        delta.extend(varint(result.len() as u64));
+        if !base.is_empty() {
+            let size = u16::try_from(base.len()).unwrap().to_le_bytes();
+            delta.extend_from_slice(&[0xb0, size[0], size[1]]);
+        }
+        if !content.is_empty() {
+            delta.push(u8::try_from(content.len()).unwrap());
+            delta.extend_from_slice(&content);
+        }
+        if random.chance(4) {
+            let at = random.below(delta.len());
+            delta[at] = u8::try_from(random.below(256)).unwrap();
+        }
+        if random.chance(50) {
+            let made = pack.offset_delta(offset, &delta);
+            known.push((made, result));
+        } else {
+            pack.id_delta(id(Kind::Blob, &base), &delta);
+        }
+    }
+    pack
+}
+
+#[test]
+fn packs_are_taken_and_refused_as_git_takes_and_refuses_them() {
+    let env = kit::Env::new();
+    let repo = env.init("repo");
+    let (mut taken, mut refused) = (0, 0);
+    for seed in crate::referee::seeds(150) {
+        let bytes = random_pack(&mut kit::Random::new(seed)).finish();
+        std::fs::write(repo.join("it.pack"), &bytes).unwrap();
+        drop(std::fs::remove_file(repo.join("it.idx")));
+        let git = env.try_git(&repo, ["index-pack", "it.pack"]);
+        let ours = try_resolve(&bytes);
+        // An object that comes twice is refused later, whatever git thinks of the case at hand.
+        if let Ok(ids) = &ours
+            && ids.iter().collect::<std::collections::BTreeSet<_>>().len() < ids.len()
+        {
+            continue;
+        }
+        assert_eq!(ours.is_ok(), git.code == Some(0), "seed {seed}: ours {ours:?}, git {}", git.stderr);
+        if let Ok(ids) = ours {
+            taken += 1;
+            let shown = env.git(&repo, ["verify-pack", "-v", "it.idx"]);
+            for id in ids {
+                assert!(shown.contains(&id.to_string()), "seed {seed}: git has no {id}");
+            }
+        } else {
+            refused += 1;
+        }
+    }
+    assert!(taken > 20 && refused > 5, "{taken} taken, {refused} refused");
+}
+
+fn try_resolve(bytes: &[u8]) -> Result<Vec<ObjectId>, Box<dyn std::error::Error>> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("it.pack");
+    std::fs::write(&path, bytes).unwrap();
+    let budgets = Budgets::default();
+    let scan = crate::scan::scan(bytes, bytes.len() as u64, Sha1, &budgets, &mut |_, _| true)?;
+    let (interrupt, done) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let pack = gix_pack::data::File::at(&path, Sha1)?;
+    let (pack, scan, delta_depth, base_bytes_max) = (&pack, &scan, budgets.delta_depth, 1 << 20);
+    let task =
+        Task { pack, scan, hash: Sha1, delta_depth, base_bytes_max, interrupt: &interrupt, done: &done };
+    let (resolved, _) = resolve(&task, vec![Ids(Vec::new())])?;
+    match resolved.missing_bases.first() {
+        Some(id) => Err(ResolveError::MissingBase(*id).into()),
+        None => Ok(resolved.ids),
+    }
+}
