@@ -11,7 +11,11 @@ pub const CACHE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// Age in seconds after which a half-downloaded blob is removed.
 pub const PARTIAL_AGE_SECONDS_MAX: u64 = 7 * 24 * 3600;
 
-/// Age in seconds after which a spooled bundle that nobody works on is removed.
+/// Age in seconds after which a spooled bundle that no process holds is removed: its push was killed, and the next one
+/// builds it again.
+pub const SPOOL_BUNDLE_AGE_SECONDS_MAX: u64 = 60;
+
+/// Age in seconds after which a signed message that nobody sends is removed.
 pub const SPOOL_AGE_SECONDS_MAX: u64 = 7 * 24 * 3600;
 
 /// Age in seconds after which the temporary file of a crashed writer is removed.

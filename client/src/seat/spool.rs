@@ -132,7 +132,7 @@ impl Spool {
             let name = entry.file_name();
             let is_bundle = name.as_encoded_bytes().starts_with(BUNDLE_PREFIX.as_bytes());
             let max =
-                if is_bundle { limits::TEMPORARY_AGE_SECONDS_MAX } else { limits::SPOOL_AGE_SECONDS_MAX };
+                if is_bundle { limits::SPOOL_BUNDLE_AGE_SECONDS_MAX } else { limits::SPOOL_AGE_SECONDS_MAX };
             let is_old = entry.metadata().is_ok_and(|m| m.is_file() && files::age_of(&m).as_secs() > max);
             if is_old && is_free(&entry.path()) {
                 files::remove_quietly(&entry.path());
@@ -302,8 +302,8 @@ mod tests {
         drop(spool.keep(post(1, 2)).unwrap());
         let held = spool.keep(post(1, 3)).unwrap();
         age(&path_of(&spool, held.post()), limits::SPOOL_AGE_SECONDS_MAX + 60);
-        age(in_use.path(), limits::TEMPORARY_AGE_SECONDS_MAX + 60);
-        age(&crashed, limits::TEMPORARY_AGE_SECONDS_MAX + 60);
+        age(in_use.path(), limits::SPOOL_BUNDLE_AGE_SECONDS_MAX + 60);
+        age(&crashed, limits::SPOOL_BUNDLE_AGE_SECONDS_MAX + 60);
         age(&path_of(&spool, &post(1, 1)), limits::SPOOL_AGE_SECONDS_MAX + 60);
         let again = Spool::open(dir.path()).unwrap();
         assert!(in_use.path().exists() && !crashed.exists());
