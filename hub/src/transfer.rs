@@ -191,7 +191,7 @@ async fn receive<S: Store, W: Wake>(
         }
         is_whole = chunks.iter().any(|(_, last)| *last);
         let bytes = chunks.into_iter().map(|(bytes, _)| bytes).collect();
-        if let Err(refusal) = receiving.append(bytes).await {
+        if let Err(refusal) = hub.service.append(&receiving, bytes).await {
             return Moved::UploadEnded(id, Err(refusal));
         }
     }

@@ -59,6 +59,8 @@ struct Staged {
     file: File,
     hash: Sha256,
     offset: u64,
+    /// Bytes written since the last flush.
+    unflushed: u64,
 }
 
 impl Slot {
@@ -135,6 +137,12 @@ impl Upload {
         }
         staged.hash.update(bytes);
         staged.offset += length;
+        staged.unflushed += length;
+        // In slices, so that no flush at the end keeps the disk from the messages of others for long.
+        if staged.unflushed >= FLUSH_EVERY_BYTES {
+            self.blobs.flush(&staged.file)?;
+            staged.unflushed = 0;
+        }
         Ok(staged.offset)
     }
 
@@ -171,7 +179,7 @@ impl Upload {
             staged.file.set_len(0)?;
             staged.file.rewind()?;
             self.blobs.refund(staged.offset);
-            staged = Staged { offset: 0, hash: Sha256::new(), ..staged };
+            staged = Staged { offset: 0, unflushed: 0, hash: Sha256::new(), ..staged };
         }
         let missing = self.size - staged.offset;
         let bytes_max = self.blobs.shared.caps.disk_bytes_max;
@@ -235,7 +243,7 @@ fn open(path: &Path) -> io::Result<Staged> {
     loop {
         let read = file.read(&mut piece)?;
         if read == 0 {
-            return Ok(Staged { file, hash, offset });
+            return Ok(Staged { file, hash, offset, unflushed: offset });
         }
         hash.update(&piece[..read]);
         offset += read as u64;
@@ -286,4 +294,5 @@ fn remove_staging(path: &Path) {
     }
 }
 
+const FLUSH_EVERY_BYTES: u64 = 8 * 1024 * 1024;
 const PIECE_BYTES: usize = 256 * 1024;

@@ -44,6 +44,8 @@ pub(crate) struct Service<S, W> {
     pub(crate) clock: Arc<dyn Clock>,
     sends: Rate,
     uploads: Rate,
+    /// So many uploads hash, write and flush at once that the conversation still finds processors and disk.
+    upload_turns: Semaphore,
 }
 
 /// The outcome of a request, and what its connection holds until the answer is written.
@@ -68,7 +70,9 @@ impl<S: Store, W: Wake> Service<S, W> {
     ) -> Self {
         let sends = Rate::new(limits.sends_per_agent_minute_max, 60 * 1000);
         let uploads = Rate::new(limits.blobs_per_agent_hour_max, 3600 * 1000);
-        Self { hub, store, blobs, wake, limits, clock, sends, uploads }
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let upload_turns = Semaphore::new((processors / 2).max(1));
+        Self { hub, store, blobs, wake, limits, clock, sends, uploads, upload_turns }
     }
 
     /// Notes with what word of its user an agent logged in.

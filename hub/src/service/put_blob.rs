@@ -40,7 +40,7 @@ impl Receiving {
     }
 
     /// Appends chunks.
-    pub(crate) async fn append(&self, chunks: Vec<Vec<u8>>) -> Result<(), Refusal> {
+    async fn append(&self, chunks: Vec<Vec<u8>>) -> Result<(), Refusal> {
         let upload = Arc::clone(&self.upload);
         let appended = blocking(move || {
             for chunk in &chunks {
@@ -70,11 +70,19 @@ impl<S: Store, W: Wake> Service<S, W> {
         Ok(Begun::Receiving(Receiving { key, size, upload: Arc::new(upload) }))
     }
 
+    /// Appends chunks to an upload, when it is its turn.
+    pub(crate) async fn append(&self, receiving: &Receiving, chunks: Vec<Vec<u8>>) -> Result<(), Refusal> {
+        // A closed semaphore is one of a hub that ends; nobody closes this one.
+        let _turn = self.upload_turns.acquire().await.ok();
+        receiving.append(chunks).await
+    }
+
     /// Ends an upload whose bytes are all there.
     pub(crate) async fn end_upload(&self, receiving: Receiving) -> Result<PutDone, Refusal> {
         let Receiving { key: StagingKey { agent, room, id }, size, upload } = receiving;
         let bound = {
             let _landing = self.blobs.land().await;
+            let _turn = self.upload_turns.acquire().await.ok();
             blocking(move || upload.finish()).await.refuse()?;
             // Bytes before row: a crash in between leaves an orphan file, swept at start, never a row without bytes.
             self.store.bind_blob(agent, room, id, size).await

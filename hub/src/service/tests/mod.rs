@@ -21,7 +21,7 @@ use crate::fanout::Fanout;
 use crate::fatal::Fatal;
 use crate::janitor;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Retention, Store as _};
+use crate::store::{PageLimit, Retention, Store as _};
 
 /// A service with its clock and the folder of its blobs.
 struct Bench {
@@ -69,7 +69,7 @@ impl Bench {
             Begun::Present(done) => Ok(done),
             Begun::Receiving(receiving) => {
                 let rest = bytes[usize::try_from(receiving.offset()).unwrap()..].to_vec();
-                receiving.append(vec![rest]).await?;
+                self.service.append(&receiving, vec![rest]).await?;
                 self.service.end_upload(receiving).await
             }
         }
@@ -225,7 +225,7 @@ async fn an_upload_by_who_is_no_member_any_more_leaves_nothing() {
     else {
         panic!("nothing is there yet")
     };
-    receiving.append(vec![b"bytes".to_vec()]).await.unwrap();
+    bench.service.append(&receiving, vec![b"bytes".to_vec()]).await.unwrap();
     bench.clock.advance(1000);
     assert_eq!(bench.service.end_upload(receiving).await, Err(Refusal::not_found()));
     assert_eq!((bench.files(), bench.service.blobs.used_bytes()), (0, 0));
@@ -314,3 +314,24 @@ async fn no_blob_lands_between_the_removal_of_its_row_and_of_its_file() {
     tokio::join!(expire, again);
     assert_eq!(bench.download(&ana, room, BlobId::of(b"bytes")).await.unwrap(), b"bytes");
 }
+
+#[tokio::test]
+async fn an_upload_waits_for_its_turn_and_messages_do_not() {
+    let bench = Bench::new(Limits::default());
+    let ana = player(0, 1);
+    let room = bench.at_home(&ana).await;
+    let turns = u32::try_from(bench.service.upload_turns.available_permits()).unwrap();
+    let taken = bench.service.upload_turns.acquire_many(turns).await.unwrap();
+    let upload = async {
+        bench.upload(&ana, room, b"bytes").await.unwrap();
+        bench.service.store.pull(ana.agent(), room, 1, ONE).await.expect("the message was first")
+    };
+    let chat = async {
+        bench.ask(&ana, Request::Post(post(&ana, room, 1, HELLO))).await.unwrap();
+        drop(taken);
+    };
+    let (page, ()) = tokio::join!(upload, chat);
+    assert_eq!(page.start.seq, 1);
+}
+
+const ONE: PageLimit = PageLimit { entries_max: 1, bytes_max: 1 << 20, bodies: true };
