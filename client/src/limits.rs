@@ -69,3 +69,41 @@ pub const WRITE_BUFFER_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// First chunks of an upload on a connection, in bytes; they grow with what has gone through, up to the protocol's
 /// largest, so that a line which breaks often still carries something between two breaks.
 pub const FIRST_CHUNK_BYTES: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(limit: Duration) -> String {
+        format!("{} s", limit.as_secs())
+    }
+
+    fn mebibytes(bytes: u64) -> String {
+        format!("{} MiB", bytes / (1024 * 1024))
+    }
+
+    fn days(seconds: u64) -> String {
+        format!("{} days", seconds / (24 * 3600))
+    }
+
+    #[test]
+    fn the_table_of_the_document_is_this_file() {
+        let rows = [
+            ("the first dial, tried again where nobody listens", time(FIRST_DIAL_TIME_MAX)),
+            ("one dial, the upgrade to a WebSocket included", time(DIAL_TIMEOUT)),
+            ("dialing again after a break, without having got anything", time(RECONNECT_TIME_MAX)),
+            ("the answer to a request, dialing again included", time(ANSWER_TIME_MAX)),
+            ("the local hub, from its start to its first answer", time(LOCAL_HUB_START_MAX)),
+            ("a message from a hub", mebibytes(FRAME_BYTES_MAX as u64)),
+            ("verified blobs in the cache", mebibytes(CACHE_BYTES_MAX)),
+            ("a half-downloaded blob is kept", days(PARTIAL_AGE_SECONDS_MAX)),
+            ("a signed message that is not answered is kept", days(SPOOL_AGE_SECONDS_MAX)),
+        ];
+        let rows: String = rows.iter().map(|(of, limit)| format!("| {of} | {limit} |\n")).collect();
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/PROTOCOL.md");
+        let document = std::fs::read_to_string(path).unwrap();
+        let after = document.split("<!-- client: begin -->\n").nth(1).unwrap();
+        let table = after.split("<!-- client: end -->").next().unwrap();
+        assert_eq!(table, format!("| of a client | |\n| --- | --- |\n{rows}"));
+    }
+}
