@@ -8,3 +8,5 @@ mod hub_thread;
 mod local;
 #[cfg(test)]
 mod lossy;
+#[cfg(test)]
+mod processes;
