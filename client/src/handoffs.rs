@@ -88,22 +88,59 @@ impl Client {
     pub async fn handoffs(&mut self, room: RoomId) -> Result<Vec<VerifiedHandoff>, Error> {
         let (mut references, mut before) = (Vec::new(), None);
         loop {
-            let page = match self
-                .link
-                .request(Request::Handoffs(Handoffs { room, before, limit: HANDOFFS_MAX }))
-                .await?
-            {
-                Answer::Handoffs(page) => page,
-                _ => unreachable!("an answer is read by the kind of its request"),
-            };
-            let oldest = page.references.iter().map(|reference| reference.seq).min();
-            references.extend(page.references);
-            match oldest.filter(|oldest| page.more && before.is_none_or(|before| *oldest < before)) {
-                Some(oldest) => before = Some(oldest),
+            let (page, rest) = self.references(room, before, HANDOFFS_MAX).await?;
+            references.extend(page);
+            match rest {
+                Some(_) => before = rest,
                 None => break,
             }
         }
         self.verified(references).await
+    }
+
+    /// Returns the newest handoff of a room that `is_wanted`, or nothing. The log is read from its end and only as far as
+    /// that handoff, so that it costs the same in a long one.
+    ///
+    /// # Errors
+    /// As [`Client::handoffs`].
+    pub async fn newest_handoff(
+        &mut self,
+        room: RoomId,
+        is_wanted: impl Fn(&VerifiedHandoff) -> bool,
+    ) -> Result<Option<VerifiedHandoff>, Error> {
+        let (mut before, mut at_once) = (None, NEWEST_AT_ONCE);
+        loop {
+            let (mut page, rest) = self.references(room, before, NEWEST_PAGE).await?;
+            page.sort_by_key(|reference| std::cmp::Reverse(reference.seq));
+            while !page.is_empty() {
+                let older = page.split_off(at_once.min(page.len()));
+                let found = self.verified(page).await?;
+                if let Some(newest) = found.into_iter().rev().find(&is_wanted) {
+                    return Ok(Some(newest));
+                }
+                (page, at_once) = (older, at_once.saturating_mul(4));
+            }
+            match rest {
+                Some(_) => before = rest,
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Asks for a page of references before a place of the log, and where the next page would begin.
+    async fn references(
+        &self,
+        room: RoomId,
+        before: Option<u64>,
+        limit: u64,
+    ) -> Result<(Vec<BlobReference>, Option<u64>), Error> {
+        let page = match self.link.request(Request::Handoffs(Handoffs { room, before, limit })).await? {
+            Answer::Handoffs(page) => page,
+            _ => unreachable!("an answer is read by the kind of its request"),
+        };
+        let oldest = page.references.iter().map(|reference| reference.seq).min();
+        let rest = oldest.filter(|oldest| page.more && before.is_none_or(|before| *oldest < before));
+        Ok((page.references, rest))
     }
 
     /// Finds the one handoff in the caller's rooms whose id begins with `prefix`: its newest valid reference by a member.
@@ -195,6 +232,11 @@ impl Client {
         Ok(found)
     }
 }
+
+/// How many references are verified first where only the newest of them is wanted; then ever more.
+const NEWEST_AT_ONCE: usize = 2;
+/// How many references are asked for at once there.
+const NEWEST_PAGE: u64 = 64;
 
 /// Returns the bundles a message refers to whose blobs its header lists: the others its author has not signed as such.
 fn bundles(message: &CheckedMessage) -> impl Iterator<Item = &BundlePart> {

@@ -71,7 +71,7 @@ impl Room {
         let mut changed = false;
         while self.head().seq < end.seq {
             let from = self.head();
-            let page = match self.pull(link, from.seq, false).await {
+            let page = match self.pull(link, from.seq, PULL_ENTRIES_MAX, false).await {
                 Ok(page) => page,
                 Err(LinkError::Refused(refusal)) if refusal.code == RefusalCode::Pruned => {
                     let base = refusal.base.as_deref().copied();
@@ -112,7 +112,9 @@ impl Room {
             // From the nearest verified point, so that what is folded from there is verified too.
             let known = self.state.known_before(seq - 1);
             let from = at.max(known.map(|point| point.seq)).unwrap_or(0);
-            let page = match self.pull(link, from, true).await {
+            let newest = wanted.last().copied().unwrap_or(seq);
+            let limit = newest.saturating_sub(from).clamp(1, PULL_ENTRIES_MAX);
+            let page = match self.pull(link, from, limit, true).await {
                 Ok(page) => page,
                 Err(LinkError::Refused(refusal)) if refusal.code == RefusalCode::Pruned => {
                     let base = refusal.base.map_or(seq, |base| base.seq.max(seq));
@@ -134,8 +136,8 @@ impl Room {
         Ok(found)
     }
 
-    async fn pull(&self, link: &Link, after: u64, bodies: bool) -> Result<Pulled, LinkError> {
-        let pull = Pull { room: self.id, after, limit: PULL_ENTRIES_MAX, bodies, wait_ms: None };
+    async fn pull(&self, link: &Link, after: u64, limit: u64, bodies: bool) -> Result<Pulled, LinkError> {
+        let pull = Pull { room: self.id, after, limit, bodies, wait_ms: None };
         match link.request(Request::Pull(pull)).await? {
             Answer::Pull(pulled) => Ok(pulled),
             _ => unreachable!("an answer is read by the kind of its request"),

@@ -87,9 +87,8 @@ pub(crate) fn from_hub(
 async fn newest(context: &Context, client: &mut Client) -> Result<VerifiedHandoff, Failure> {
     let room = client.home().await?;
     let me = client.me().id;
-    let handoffs = client.handoffs(room).await?;
     let here = Here::look(context)?;
-    let found = handoffs.into_iter().rev().find(|handoff| here.waits(handoff, me));
+    let found = client.newest_handoff(room, |handoff| here.waits(handoff, me)).await?;
     let handoff = found.ok_or_else(|| {
         Failure::new(Code::NotFound, "no handoff of another seat that fits this repository waits here")
             .hint("`git parler list --all` shows all there are; name one by its id")

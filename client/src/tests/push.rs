@@ -51,6 +51,24 @@ async fn one_seat_pushes_and_another_lists_finds_and_fetches() {
 }
 
 #[tokio::test]
+async fn the_newest_wanted_handoff_is_found_however_far_back_it_stands() {
+    let home = tempfile::tempdir().unwrap();
+    let peer = Peer::start(1).await;
+    let (mut one, mut two) = (seat(home.path(), "one", &peer).await, seat(home.path(), "two", &peer).await);
+    for i in 0..14u8 {
+        let (file, part) = handoff(home.path(), &bytes(100, u64::from(i)), &format!("change {i}"));
+        one.push(&file, part, None).await.unwrap();
+    }
+    let room = two.home().await.unwrap();
+    for wanted in ["change 13", "change 12", "change 5", "change 0"] {
+        let found = two.newest_handoff(room, |handoff| handoff.part.summary == wanted).await.unwrap();
+        assert_eq!(found.unwrap().part.summary, wanted);
+    }
+    assert!(two.newest_handoff(room, |_| false).await.unwrap().is_none());
+    assert_eq!(two.newest_handoff(room, |_| true).await.unwrap().unwrap().seq, 14);
+}
+
+#[tokio::test]
 async fn the_same_handoff_again_posts_nothing_and_another_summary_does() {
     let home = tempfile::tempdir().unwrap();
     let peer = Peer::start(1).await;
