@@ -9,9 +9,11 @@ use std::path::PathBuf;
 
 use bundle::Budget;
 use gix::bstr::{BStr, BString, ByteSlice};
-use gix::config::file::Metadata;
+
+use gix::config::file::{Metadata, includes, init};
 use gix::config::source::Kind;
-use gix::config::{Boolean, File};
+use gix::config::{Boolean, File, Source};
+use gix::sec::Trust;
 
 use crate::cli::Global;
 
@@ -97,9 +99,14 @@ impl Environment {
         Self(pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect())
     }
 
+    /// Returns a variable as it is set.
+    fn variable(&self, name: &str) -> Option<OsString> {
+        self.0.get(&OsString::from(name)).cloned()
+    }
+
     /// Returns a variable that is set and not empty, as a path.
     pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
-        self.0.get(&OsString::from(name)).filter(|value| !value.is_empty()).map(PathBuf::from)
+        self.variable(name).filter(|value| !value.is_empty()).map(PathBuf::from)
     }
 
     /// Returns a variable that is set and not empty, as text.
@@ -135,7 +142,20 @@ pub(crate) fn command_line(environment: &Environment) -> Result<Vec<BString>, Er
 
 /// Returns the configuration that counts outside of a repository: the system's, the user's, and `git -c`.
 pub(crate) fn global_file(environment: &Environment) -> Result<File, Error> {
-    let mut file = File::from_globals().map_err(|error| Error::Unreadable(Box::new(error)))?;
+    // Not gix's own list of files: it runs git to find the one of git's installation, which it reads nowhere else.
+    let sources = [Source::System, Source::Git, Source::User];
+    let files = sources.into_iter().map(|source| {
+        let path = source.storage_location(&mut |name| environment.variable(name));
+        Metadata { path: path.filter(|path| path.is_file()), source, level: 0, trust: Trust::Full }
+    });
+    let home = environment.path("HOME");
+    let options = init::Options {
+        includes: includes::Options::follow_without_conditional(home.as_deref()),
+        ..init::Options::default()
+    };
+    let file =
+        File::from_paths_metadata(files, options).map_err(|error| Error::Unreadable(Box::new(error)))?;
+    let mut file = file.unwrap_or_default();
     let overrides = File::from_environment_overrides().map_err(|error| Error::Unreadable(Box::new(error)))?;
     file.append(overrides).map_err(|error| Error::Unreadable(Box::new(error)))?;
     for entry in command_line(environment)? {
@@ -147,7 +167,7 @@ pub(crate) fn global_file(environment: &Environment) -> Result<File, Error> {
 impl Settings {
     /// Reads the settings from `file` (a repository's whole configuration, or [`global_file`]).
     pub(crate) fn read(file: &File, environment: &Environment, global: &Global) -> Result<Self, Error> {
-        let source = Source { file, environment };
+        let source = Stated { file, environment };
         let bases = source.environment.text("PARLER_BASE").map_or_else(
             || file.strings("parler.base").unwrap_or_default().iter().map(|base| base.to_string()).collect(),
             |base| vec![base],
@@ -171,12 +191,12 @@ impl Settings {
 }
 
 /// One place to look a setting up: the variable first, then the key.
-struct Source<'a> {
+struct Stated<'a> {
     file: &'a File,
     environment: &'a Environment,
 }
 
-impl Source<'_> {
+impl Stated<'_> {
     /// An empty value in the configuration takes an earlier one back, as git has it for helpers and lists.
     fn text(&self, key: &str, variable: &str) -> Option<String> {
         let stated = || self.file.string(format!("parler.{key}").as_str()).map(|value| value.to_string());

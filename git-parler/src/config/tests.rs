@@ -4,20 +4,17 @@ use super::*;
 
 /// Reads a configuration as if it stood in the user's file.
 fn read(config: &str, pairs: &[(&str, &str)], global: &Global) -> Result<Settings, Error> {
-    read_from(gix::config::Source::User, config, pairs, global)
+    read_from(Source::User, config, pairs, global)
 }
 
 fn read_from(
-    source: gix::config::Source,
+    source: Source,
     config: &str,
     pairs: &[(&str, &str)],
     global: &Global,
 ) -> Result<Settings, Error> {
-    let file = File::from_bytes_no_includes(
-        config.as_bytes(),
-        Metadata::from(source),
-        gix::config::file::init::Options::default(),
-    );
+    let file =
+        File::from_bytes_no_includes(config.as_bytes(), Metadata::from(source), init::Options::default());
     let mut pairs = pairs.to_vec();
     pairs.push(("HOME", "/home/ada"));
     Settings::read(&file.unwrap(), &Environment::of(&pairs), global)
