@@ -276,6 +276,10 @@ where
     fn start(&mut self, id: RequestId, request: Request) {
         let Some(agent) = self.agent else { unreachable!("requests come after the login") };
         match request {
+            Request::PutBlob(_) | Request::GetBlob(_) if !self.transfers.may_begin() => {
+                let refusal = Refusal::new(RefusalCode::TooMany, "too many transfers begin at once");
+                self.end.answer(id, &Err(refusal));
+            }
             Request::PutBlob(request) => {
                 self.transfers.begin_upload(id, agent, request, &self.hub, &mut self.tasks);
             }

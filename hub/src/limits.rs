@@ -8,6 +8,8 @@ pub(crate) const SEAT_BYTES_MAX: usize = 1024;
 pub(crate) const SEAT_ENCODED_BYTES_MAX: u64 = 2 * 1024 + 256;
 /// Answers of a connection that may be long and are made but not yet written.
 pub(crate) const PAGES_PER_CONNECTION_MAX: usize = 2;
+/// Transfers of a connection that are being opened at once, cancelled ones included.
+pub(crate) const TRANSFERS_BEGINNING_MAX: usize = 4;
 /// Chunks of an upload that arrived and are not yet on their way to disk: 256 KiB each.
 pub(crate) const UPLOAD_CHUNKS_QUEUED_MAX: usize = 4;
 /// Chunks of a download that are read and not yet written: 256 KiB each.

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::drive::{Done, Hub};
 use crate::fanout::Wake;
-use crate::limits::{DOWNLOAD_CHUNKS_QUEUED_MAX, UPLOAD_CHUNKS_QUEUED_MAX};
+use crate::limits::{DOWNLOAD_CHUNKS_QUEUED_MAX, TRANSFERS_BEGINNING_MAX, UPLOAD_CHUNKS_QUEUED_MAX};
 use crate::outbox::Outbox;
 use crate::service::{Begun, Download, Receiving};
 use crate::store::Store;
@@ -35,6 +35,8 @@ type Chunk = (Vec<u8>, bool);
 pub(crate) struct Transfers {
     upload: Option<UploadLane>,
     download: Option<(RequestId, Download)>,
+    /// Transfers that are looked up and opened; cancelling one does not stop that.
+    beginning: usize,
 }
 
 #[derive(Debug)]
@@ -46,6 +48,11 @@ struct UploadLane {
 }
 
 impl Transfers {
+    /// Says whether another transfer may begin: a client that cancels each at once waits for the hub to catch up.
+    pub(crate) fn may_begin(&self) -> bool {
+        self.beginning < TRANSFERS_BEGINNING_MAX
+    }
+
     pub(crate) fn begin_upload<S: Store, W: Wake>(
         &mut self,
         id: RequestId,
@@ -54,6 +61,7 @@ impl Transfers {
         hub: &Arc<Hub<S, W>>,
         tasks: &mut JoinSet<Done>,
     ) {
+        self.beginning += 1;
         let hub = Arc::clone(hub);
         tasks.spawn(async move {
             Done::Moved(Moved::UploadBegun(id, hub.service.begin_upload(agent, &request).await))
@@ -68,6 +76,7 @@ impl Transfers {
         hub: &Arc<Hub<S, W>>,
         tasks: &mut JoinSet<Done>,
     ) {
+        self.beginning += 1;
         let hub = Arc::clone(hub);
         tasks.spawn(async move {
             Done::Moved(Moved::DownloadBegun(id, hub.service.begin_download(agent, request).await))
@@ -117,6 +126,9 @@ impl Transfers {
         tasks: &mut JoinSet<Done>,
         now: UnixMillis,
     ) {
+        if matches!(moved, Moved::UploadBegun(..) | Moved::DownloadBegun(..)) {
+            self.beginning -= 1;
+        }
         match moved {
             Moved::UploadBegun(id, Ok(Begun::Receiving(receiving))) if end.is_open(id) => {
                 end.go(id, Go { offset: receiving.offset(), size: receiving.size() }, now);

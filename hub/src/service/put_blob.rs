@@ -66,7 +66,10 @@ impl<S: Store, W: Wake> Service<S, W> {
         self.uploads.check(agent, self.clock.now()).refuse()?;
         let blobs = self.blobs.clone();
         let key = StagingKey { agent, room, id };
+        // What was staged before is hashed again, so this takes its turn as well.
+        let turn = self.upload_turns.acquire().await.ok();
         let upload = blocking(move || blobs.stage(key, size)).await.refuse()?;
+        drop(turn);
         Ok(Begun::Receiving(Receiving { key, size, upload: Arc::new(upload) }))
     }
 
