@@ -107,7 +107,7 @@ impl Drop for Quarantine {
     }
 }
 
-/// Removes the quarantines in `parent` whose process is gone, and the `.keep` files they left in `parent/pack`.
+/// Removes the quarantines in `parent` whose process is gone, and the `.keep` files left in `parent/pack`.
 ///
 /// A quarantine that is in use is left alone. Errors on one do not keep the others from being swept.
 pub(crate) fn sweep(parent: &Path) {
@@ -124,7 +124,6 @@ pub(crate) fn sweep(parent: &Path) {
         match OpenOptions::new().read(true).write(true).custom_flags(no_follow()).open(dir.join(LOCK)) {
             Ok(lock) => {
                 if lock.try_lock().is_ok() {
-                    remove_keeps(parent, &entry.file_name().to_string_lossy());
                     remove_ref_locks(&dir);
                     // An error leaves it to the next sweep.
                     drop(remove(&dir));
@@ -138,13 +137,17 @@ pub(crate) fn sweep(parent: &Path) {
             Err(_) => {}
         }
     }
+    remove_keeps(parent);
 }
 
-fn remove_keeps(parent: &Path, quarantine: &str) {
+/// Removes the `.keep` files of imports whose quarantine is gone; a living one has both.
+fn remove_keeps(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent.join("pack")) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
         let is_keep = path.extension().is_some_and(|extension| extension == "keep");
-        if is_keep && fs::read(&path).is_ok_and(|content| content == keep_content(quarantine)) {
+        let Some(content) = is_keep.then(|| fs::read_to_string(&path).ok()).flatten() else { continue };
+        let quarantine = content.strip_prefix(KEEP_PREFIX).and_then(|name| name.strip_suffix('\n'));
+        if quarantine.is_some_and(|name| name.starts_with(PREFIX) && !parent.join(name).exists()) {
             // An error leaves it to the next sweep.
             drop(fs::remove_file(&path));
         }
@@ -166,8 +169,10 @@ fn remove_ref_locks(dir: &Path) {
 
 /// Returns what the `.keep` file of an import says, so that a sweep knows it.
 pub(crate) fn keep_content(quarantine: &str) -> Vec<u8> {
-    format!("git-parler import {quarantine}\n").into_bytes()
+    format!("{KEEP_PREFIX}{quarantine}\n").into_bytes()
 }
+
+const KEEP_PREFIX: &str = "git-parler import ";
 
 /// Removes a quarantine; its lock goes last, so that a sweep finds what a stopped removal left.
 fn remove(dir: &Path) -> io::Result<()> {
@@ -275,10 +280,14 @@ mod tests {
         private_dir(&dead).unwrap();
         fs::write(dead.join(LOCK), b"").unwrap();
         fs::write(parent.path().join("pack/a.keep"), keep_content(&format!("{PREFIX}dead"))).unwrap();
-        fs::write(parent.path().join("pack/b.keep"), keep_content(&format!("{PREFIX}other"))).unwrap();
+        let living = Quarantine::create(parent.path(), &[]).unwrap();
+        fs::write(parent.path().join("pack/b.keep"), keep_content(&living.name())).unwrap();
         fs::write(parent.path().join("pack/c.keep"), b"").unwrap();
+        // Its removal had failed, and its quarantine went.
+        fs::write(parent.path().join("pack/d.keep"), keep_content(&format!("{PREFIX}gone"))).unwrap();
         sweep(parent.path());
         assert_eq!(names(&parent.path().join("pack")), ["b.keep", "c.keep"]);
+        drop(living);
         assert_eq!(names(parent.path()), ["pack"]);
     }
 

@@ -53,6 +53,7 @@ pub(crate) fn lock(
     let mut locked = Locked { refs: Vec::new(), dirs: Vec::new(), common_dir, policy, is_done: false };
     for (name, target) in names {
         let full = super::full_name(name.as_bstr())?;
+        refuse_above(repo, name.as_bstr())?;
         if repo.try_find_reference(&full).map_err(RefsError::Read)?.is_some() {
             return Err(RefsError::Exists(name));
         }
@@ -101,6 +102,17 @@ fn take_lock(lock: &Path) -> io::Result<File> {
 /// git's default of `core.filesRefLockTimeout`.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
 const LOCK_POLL: Duration = Duration::from_millis(2);
+
+/// Refuses a name below an existing reference, which git cannot keep; a packed one would not be in the way on disk.
+fn refuse_above(repo: &Repository, name: &BStr) -> Result<(), RefsError> {
+    for at in name.find_iter(b"/").filter(|at| *at >= super::PREFIX.len() - 1) {
+        let above = super::full_name(name[..at].as_bstr())?;
+        if repo.try_find_reference(&above).map_err(RefsError::Read)?.is_some() {
+            return Err(RefsError::Exists(above.into_inner()));
+        }
+    }
+    Ok(())
+}
 
 impl Locked {
     /// Makes the references, and says who did it and why in their reflogs.
@@ -217,5 +229,25 @@ mod tests {
         assert!(matches!(lock(&repo, wanted(), policy), Err(RefsError::Exists(_))));
         env.git(&path, ["pack-refs", "--all", "--prune"]);
         assert!(matches!(lock(&repo, wanted(), policy), Err(RefsError::Exists(_))));
+    }
+
+    #[test]
+    fn a_reference_above_is_in_the_way_also_when_it_is_packed() {
+        let env = Env::new();
+        let path = env.init("repo");
+        let id = referee::id(&env.commit(&path, "file", "content\n", "one"));
+        env.git(&path, ["update-ref", "refs/parler", "HEAD"]);
+        for pack in [false, true] {
+            if pack {
+                env.git(&path, ["pack-refs", "--all", "--prune"]);
+            }
+            let repo = referee::open(&path);
+            let names = ["refs/parler/0123456789ab", "refs/parler/0123456789ab/a"];
+            for name in names {
+                let wanted = std::iter::once((BString::from(name), id));
+                let refused = lock(&repo, wanted, Policy::of(&repo));
+                assert!(matches!(refused, Err(RefsError::Exists(above)) if above == "refs/parler"));
+            }
+        }
     }
 }
