@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use protocol::clean;
 use protocol::id::{BlobId, BlobPrefix, RoomId};
 use protocol::refusal::RefusalCode;
 use protocol::room::RangeError;
@@ -44,7 +45,7 @@ pub enum Error {
         room: RoomId,
     },
     /// More than one handoff begins with these digits, or references to one have unequal tips.
-    #[error("{prefix} could be any of {} handoffs", candidates.len())]
+    #[error("{prefix} is ambiguous: it may be {}", listed(candidates))]
     Ambiguous {
         /// The digits.
         prefix: BlobPrefix,
@@ -80,6 +81,22 @@ pub struct Candidate {
     /// Its tips.
     pub tips: Vec<PushedRef>,
 }
+
+/// Names the candidates in one line; what a peer wrote is cleaned.
+fn listed(candidates: &[Candidate]) -> String {
+    let named = |candidate: &Candidate| {
+        let (id, author) = (candidate.id.to_string(), clean::line(&candidate.author.name));
+        let tip =
+            candidate.tips.first().map_or("", |tip| tip.commit.get(..DIGITS_SHOWN).unwrap_or(&tip.commit));
+        let summary = clean::line(&candidate.summary);
+        format!("{} \"{summary}\" by {author} (tip {tip})", &id[..DIGITS_SHOWN])
+    };
+    let shown: Vec<_> = candidates.iter().take(CANDIDATES_SHOWN).map(named).collect();
+    shown.join(", ")
+}
+
+const DIGITS_SHOWN: usize = 12;
+const CANDIDATES_SHOWN: usize = 5;
 
 impl Error {
     /// Returns the stable code, as JSON and the table of exit codes spell it.
