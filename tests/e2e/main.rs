@@ -1,5 +1,7 @@
 //! The binary from outside, as people and scripts run it: one file per subject.
 
+mod bad_input;
+mod disk;
 mod file;
 mod places;
 mod setup;

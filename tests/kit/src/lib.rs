@@ -4,11 +4,13 @@
 mod env;
 mod history;
 mod line;
+mod mount;
 mod random;
 mod snapshot;
 
 pub use env::{Env, Run};
 pub use history::{History, ObjectFormat, Shape, Times};
 pub use line::Line;
+pub use mount::Mount;
 pub use random::Random;
 pub use snapshot::Snapshot;
