@@ -3,8 +3,10 @@
 mod bad_input;
 mod disk;
 mod file;
+mod kill_apply;
 mod places;
 mod setup;
+mod strace;
 mod terminal;
 mod two;
 
