@@ -3,7 +3,9 @@
 mod bad_input;
 mod disk;
 mod file;
+mod handoff;
 mod kill_apply;
+mod local_hub;
 mod places;
 mod setup;
 mod strace;
