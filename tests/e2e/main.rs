@@ -1,12 +1,15 @@
 //! The binary from outside, as people and scripts run it: one file per subject.
 
 mod bad_input;
+mod big;
 mod disk;
 mod file;
 mod handoff;
 mod kill_apply;
 mod local_hub;
 mod places;
+mod served;
+mod served_hub;
 mod setup;
 mod strace;
 mod terminal;
