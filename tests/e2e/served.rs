@@ -45,6 +45,24 @@ impl Served {
         (hub, address)
     }
 
+    /// Makes every flush of a file fail from now on, until what this returns is dropped.
+    pub(crate) fn fail_flushes(&self, env: &Env) -> Faults {
+        let mut command = env.command("strace");
+        command.args(["-f", "-o", "/dev/null", "-e", "trace=fsync", "-e", "inject=fsync:error=EIO", "-p"]);
+        let mut tracer =
+            command.arg(self.child.id().to_string()).stderr(Stdio::piped()).spawn().expect("strace starts");
+        let mut line = String::new();
+        let stderr = tracer.stderr.take().expect("it was asked for");
+        BufReader::new(stderr).read_line(&mut line).expect("strace says that it has attached");
+        assert!(line.contains("attached"), "{line}");
+        Faults { tracer }
+    }
+
+    /// Waits for it to end by itself and returns its exit code.
+    pub(crate) fn ended(mut self) -> Option<i32> {
+        self.child.wait().expect("a process of ours").code()
+    }
+
     /// Ends it at once, as a crash would.
     pub(crate) fn kill(&mut self) {
         self.child.kill().expect("a process of ours");
@@ -63,6 +81,19 @@ impl Served {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
         line.split_whitespace().next()?.parse().ok()
+    }
+}
+
+/// System calls of a hub that fail while this lives.
+pub(crate) struct Faults {
+    tracer: Child,
+}
+
+impl Drop for Faults {
+    fn drop(&mut self) {
+        // It ends with the hub that it traces; then there is nothing to do.
+        drop(self.tracer.kill());
+        drop(self.tracer.wait());
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::thread;
@@ -108,6 +109,36 @@ fn a_full_disk_at_the_hub_is_told_and_loses_nothing() {
     assert_eq!(listed["handoffs"][0]["id"], first["id"]);
     fs::remove_file(ballast).unwrap();
     assert_eq!(two.push(&["--base", &two.tip])["tip"], json!(newest));
+}
+
+#[test]
+fn a_hub_whose_disk_fails_ends_without_an_answer() {
+    let two = Two::new();
+    if !two.env.has("strace") {
+        return;
+    }
+    let folder = two.env.path("hub");
+    let hub = Served::start(&two.env, &folder, &[]);
+    use_hub(&two, &hub.url());
+    let first = two.push(&["--base", &two.base]);
+    let newest = two.env.commit(&two.ahead, "more", b"more\n", "more");
+    let faults = hub.fail_flushes(&two.env);
+    let mut push = two.env.command("git");
+    push.args(["parler", "push", "--base", &two.tip]).current_dir(&two.ahead);
+    let mut push = push.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    assert_eq!(hub.ended(), Some(128));
+    drop(faults);
+    // It goes on looking for its hub; nobody waits for that.
+    push.kill().unwrap();
+    assert_eq!(push.wait_with_output().unwrap().stdout, b"");
+    let blobs = fs::read_dir(folder.join("blobs")).unwrap().count();
+    assert_eq!(blobs, 1, "what could not be flushed is no blob");
+    let hub = Served::start(&two.env, &folder, &[]);
+    use_hub(&two, &hub.url());
+    assert_eq!(two.push(&["--base", &two.tip])["tip"], json!(newest));
+    let listed = answer(&two.env, &two.behind, "list", &["--all"]);
+    assert_eq!(listed["handoffs"][0]["id"], first["id"]);
+    assert_eq!(listed["handoffs"].as_array().unwrap().len(), 2);
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -68,15 +68,6 @@ pub(crate) struct Caps {
     pub(crate) staged_per_agent_max: usize,
 }
 
-/// The two calls whose failure means something special, replaced in tests.
-#[derive(Debug, Clone, Copy)]
-struct Calls {
-    write: fn(&mut File, &[u8]) -> io::Result<()>,
-    flush: fn(&File) -> io::Result<()>,
-}
-
-const SYSTEM_CALLS: Calls = Calls { write: |file, bytes| file.write_all(bytes), flush: File::sync_all };
-
 /// The blob directory; clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Blobs {
@@ -90,7 +81,6 @@ struct Shared {
     /// The folder of the files, kept open to flush renames into it.
     files_folder: File,
     caps: Caps,
-    calls: Calls,
     /// Bytes in both folders.
     used: AtomicU64,
     slots: Mutex<HashMap<StagingKey, Arc<Slot>>>,
@@ -103,23 +93,18 @@ struct Shared {
 impl Blobs {
     /// Opens the directory under `folder`, making it when it is not there, and counts what it holds.
     pub(crate) fn open(folder: &Path, caps: Caps, fatal: Fatal) -> io::Result<Self> {
-        Self::open_with(folder, caps, fatal, SYSTEM_CALLS)
-    }
-
-    fn open_with(folder: &Path, caps: Caps, fatal: Fatal, calls: Calls) -> io::Result<Self> {
         let files = folder.join("blobs");
         let staging = folder.join("staging");
         for path in [&files, &staging] {
             private_folder(path)?;
         }
-        (calls.flush)(&File::open(folder)?)?;
+        File::open(folder)?.sync_all()?;
         let used = folder_bytes(&files)? + folder_bytes(&staging)?;
         let shared = Shared {
             files_folder: File::open(&files)?,
             files,
             staging,
             caps,
-            calls,
             used: AtomicU64::new(used),
             slots: Mutex::default(),
             landing: tokio::sync::RwLock::new(()),
@@ -234,7 +219,7 @@ impl Blobs {
 
     /// Flushes `file`. When that fails nobody knows what the disk holds, and the hub ends.
     fn flush(&self, file: &File) -> Result<(), BlobError> {
-        (self.shared.calls.flush)(file).map_err(|error| {
+        file.sync_all().map_err(|error| {
             self.shared.fatal.raise("a blob could not be flushed to disk", Arc::new(error));
             BlobError::Stopped
         })

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, Read as _, Seek as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -126,10 +126,7 @@ impl Upload {
         if staged.offset + length > self.size {
             return Err(BlobError::Overrun);
         }
-        let written = self
-            .blobs
-            .charge(length)
-            .and_then(|()| (self.blobs.shared.calls.write)(&mut staged.file, bytes).map_err(of_write));
+        let written = self.blobs.charge(length).and_then(|()| staged.file.write_all(bytes).map_err(of_write));
         if let Err(error) = written {
             // The file's length is what counts from here on, not what was charged for the last piece.
             self.discard(&mut state, if matches!(error, BlobError::OverQuota { .. }) { 0 } else { length });

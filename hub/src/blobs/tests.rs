@@ -1,7 +1,6 @@
-//! Uploads that end well, are cut, taken over, lie about their bytes, or meet a disk that fails.
+//! Uploads that end well, are cut, taken over, or lie about their bytes. Disks that are full or fail stand in `tests/e2e`.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use proptest::prelude::{Just, Strategy, any, prop, prop_assert_eq, prop_oneof};
 use protocol::id::BlobId;
 use tempfile::TempDir;
 
-use super::{BlobError, Blobs, Calls, Caps, SYSTEM_CALLS, StagingKey, Upload};
+use super::{BlobError, Blobs, Caps, StagingKey, Upload};
 use crate::cast::player;
 use crate::fatal::Fatal;
 
@@ -21,15 +20,11 @@ struct Place {
     fatal: Fatal,
 }
 
-fn place_with(calls: Calls) -> Place {
+fn place() -> Place {
     let folder = tempfile::tempdir().unwrap();
     let fatal = Fatal::new();
-    let blobs = Blobs::open_with(folder.path(), CAPS, fatal.clone(), calls).unwrap();
+    let blobs = Blobs::open(folder.path(), CAPS, fatal.clone()).unwrap();
     Place { folder, blobs, fatal }
-}
-
-fn place() -> Place {
-    place_with(SYSTEM_CALLS)
 }
 
 impl Place {
@@ -192,34 +187,6 @@ fn the_same_bytes_twice_are_kept_once() {
     place.blobs.remove(BlobId::of(b"same")).unwrap();
     assert_eq!(place.blobs.used_bytes(), 0);
     assert!(matches!(place.blobs.read(BlobId::of(b"same")), Err(BlobError::Gone)));
-}
-
-#[test]
-fn a_full_disk_is_a_refusal_that_leaves_nothing() {
-    let place = place_with(Calls {
-        write: |file, bytes| {
-            file.write_all(&bytes[..1])?;
-            Err(io::ErrorKind::StorageFull.into())
-        },
-        ..SYSTEM_CALLS
-    });
-    let upload = place.stage(b"bytes").unwrap();
-    assert!(matches!(upload.append(b"bytes"), Err(BlobError::DiskFull)));
-    drop(upload);
-    assert!(place.names("staging").is_empty());
-    assert_eq!(place.blobs.used_bytes(), 0);
-    assert!(place.fatal.cause().is_none());
-}
-
-#[test]
-fn a_failed_flush_raises_the_alarm_and_lands_nothing() {
-    fn fails_on_files(file: &File) -> io::Result<()> {
-        if file.metadata()?.is_file() { Err(io::ErrorKind::Other.into()) } else { Ok(()) }
-    }
-    let place = place_with(Calls { flush: fails_on_files, ..SYSTEM_CALLS });
-    assert!(matches!(place.upload(b"bytes"), Err(BlobError::Stopped)));
-    assert!(place.fatal.cause().is_some());
-    assert!(place.names("blobs").is_empty());
 }
 
 #[test]
