@@ -37,7 +37,7 @@ impl Ground {
         };
         env.git(env.root(), ["clone", "--quiet", "--no-hardlinks", text(&source), "packed"]);
         let packed = env.path("packed");
-        env.git(&packed, ["repack", "-adfq"]);
+        env.git(&packed, ["repack", "-adq"]);
         Ok(Self {
             program: options.program.clone(),
             cost: crate::cost::build(&env)?,
