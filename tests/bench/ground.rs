@@ -1,6 +1,7 @@
 //! The repositories that everything is measured on: an ordinary packed clone, senders with fresh commits, receivers
 //! that have the history up to a base and nothing else.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,8 @@ pub(crate) struct Ground {
     pub(crate) is_smallest: bool,
     /// An ordinary clone, repacked, without a bitmap.
     pub(crate) packed: PathBuf,
+    /// How many copies have been moved out of the way.
+    moved: Cell<usize>,
 }
 
 /// A way to run something, and what it cost in each round.
@@ -44,6 +47,7 @@ impl Ground {
             rounds: options.rounds,
             is_smallest: options.is_smallest,
             packed,
+            moved: Cell::new(0),
             env,
         })
     }
@@ -116,8 +120,10 @@ impl Ground {
 
     /// Makes `copy` anew from `template`. Files are shared: git and git-parler replace files and never write into them.
     pub(crate) fn renew(&self, template: &Path, copy: &Path) -> Outcome<()> {
+        // Moved and not removed: ext4 searches long for a new inode where many were freed in the last half minute.
         if copy.exists() {
-            fs::remove_dir_all(copy)?;
+            self.moved.set(self.moved.get() + 1);
+            fs::rename(copy, self.env.path(format!("moved-{}", self.moved.get())))?;
         }
         let run = self.env.run(self.env.root(), "cp", ["-al", text(template), text(copy)]);
         if run.code == Some(0) { Ok(()) } else { Err(run.stderr.into()) }

@@ -1,7 +1,7 @@
 //! The whole handoff: `push --base` and `apply` through a running local hub, against `git push` and `git fetch`
 //! through a bare repository, as a path and over smart HTTP. Every round hands over a commit that is new to all.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::Outcome;
 use crate::cost::{Cost, measure, threads_milliseconds};
@@ -126,14 +126,6 @@ pub(crate) fn compare(ground: &Ground, table: &mut Table) -> Outcome<()> {
             ours.iter().map(|h| h.between_cpu).collect(),
             None,
         );
-        remove(&[&place.sender, &place.receiver_template, &place.bare_template])?;
-    }
-    Ok(())
-}
-
-fn remove(folders: &[&Path]) -> Outcome<()> {
-    for folder in folders {
-        std::fs::remove_dir_all(folder)?;
     }
     Ok(())
 }

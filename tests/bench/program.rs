@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::Outcome;
 use crate::cost::{measure, milliseconds};
-use crate::ground::{Ground, text};
+use crate::ground::Ground;
 use crate::table::{Measure, Table};
 
 /// Measures `--version`.
@@ -131,9 +131,6 @@ pub(crate) fn hub_memory(ground: &Ground, table: &mut Table) -> Outcome<()> {
     for (side, cost) in [("push", push), ("apply", apply)] {
         table.cost(&format!("{side}, {case}"), Measure::Wall, &[cost], None);
         table.cost(&format!("{side}, {case}"), Measure::Peak, &[cost], None);
-    }
-    for folder in ["large", "large-to", "hub-large"] {
-        fs::remove_dir_all(env.path(text(Path::new(folder))))?;
     }
     Ok(())
 }
