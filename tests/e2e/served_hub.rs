@@ -10,6 +10,7 @@ use std::thread;
 use kit::{Line, Mount, Random, Run, Snapshot};
 use serde_json::{Value, json};
 
+use crate::PROGRAM;
 use crate::served::Served;
 use crate::two::{Two, answer, parler};
 
@@ -123,8 +124,8 @@ fn a_hub_whose_disk_fails_ends_without_an_answer() {
     let first = two.push(&["--base", &two.base]);
     let newest = two.env.commit(&two.ahead, "more", b"more\n", "more");
     let faults = hub.fail_flushes(&two.env);
-    let mut push = two.env.command("git");
-    push.args(["parler", "push", "--base", &two.tip]).current_dir(&two.ahead);
+    let mut push = two.env.command(PROGRAM);
+    push.args(["push", "--base", &two.tip]).current_dir(&two.ahead);
     let mut push = push.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     assert_eq!(hub.ended(), Some(128));
     drop(faults);

@@ -1,6 +1,12 @@
 //! What every command has in common: exit codes, streams, JSON, color, pager.
 
+use std::fs;
+
+use kit::Snapshot;
+
 use crate::environment;
+use crate::strace;
+use crate::two::Two;
 
 #[test]
 fn a_wrong_command_line_exits_with_129_and_says_so_on_standard_error() {
@@ -125,4 +131,21 @@ fn long_results_go_through_gits_pager_on_a_terminal() {
     assert!(colored.starts_with("\u{1b}[1;31merror:\u{1b}[m "), "{colored}");
     let without_color = on_a_terminal("", "NO_COLOR=1 git-parler help nothing");
     assert!(without_color.starts_with("error: "), "{without_color}");
+}
+
+#[test]
+fn ctrl_c_while_a_bundle_is_written_leaves_no_part_of_it() {
+    let two = Two::new();
+    if !two.env.has("strace") {
+        return;
+    }
+    let args = ["push", "-o", "../out.bundle", "--force"];
+    let calls = strace::writing_calls(&two.env, &two.ahead, &args);
+    let at = calls.iter().find(|call| call.shown.contains(".git-parler-") && call.name.starts_with("open"));
+    let before = Snapshot::of(two.env.root());
+    fs::remove_file(two.env.path("out.bundle")).unwrap();
+    let run = strace::inject(&two.env, &two.ahead, &args, at.expect("a part is written first"), "signal=INT");
+    assert_eq!((run.code, run.stdout.as_str()), (Some(130), ""), "{}", run.stderr);
+    let gone = before.differences();
+    assert!(gone.len() == 1 && gone[0].contains("out.bundle"), "{gone:?}");
 }

@@ -3,6 +3,8 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use client::report::Push as Answer;
 
@@ -10,6 +12,7 @@ use crate::cli::Push;
 use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::handoff::{self, Outgoing};
+use crate::interrupt::Guard;
 use crate::network;
 use crate::ui::{Paint, Unit};
 
@@ -94,7 +97,14 @@ fn to_file(context: &Context, outgoing: &Outgoing, file: &Path, force: bool) -> 
         handoff::write(context, outgoing, None, &mut out)?;
         return out.flush().map_err(|error| cannot_write(file, &error));
     }
-    let created = fresh_file(file, force, |out| handoff::write(context, outgoing, None, out))?;
+    let guard = Guard::begin();
+    let created = fresh_file(file, force, |out| {
+        handoff::write(context, outgoing, None, &mut Interruptible { out, flag: guard.flag() })
+    });
+    let is_interrupted = guard.flag().load(Ordering::Relaxed);
+    let created =
+        created.map_err(|failure| if is_interrupted { Failure::of(Code::Interrupted) } else { failure })?;
+    drop(guard);
     let answer = handoff::answer(outgoing, &created);
     if context.ui.is_json() {
         context.ui.answer(&answer);
@@ -104,6 +114,25 @@ fn to_file(context: &Context, outgoing: &Outgoing, file: &Path, force: bool) -> 
     let argument = argument(file);
     context.ui.hint(format_args!("on the other side: git parler apply {argument}"));
     Ok(())
+}
+
+/// Takes no more once Ctrl-C was pressed, so that whoever writes gives up and cleans up.
+struct Interruptible<W> {
+    out: W,
+    flag: Arc<AtomicBool>,
+}
+
+impl<W: Write> Write for Interruptible<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.flag.load(Ordering::Relaxed) {
+            return Err(io::Error::other("interrupted"));
+        }
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 /// Makes `file` of what `write` writes, at once and only when all of it is there; overwrites it only with `force`.
