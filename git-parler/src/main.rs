@@ -53,7 +53,7 @@ fn run(cli: Cli) -> ExitCode {
         Verb::Show(arguments) => commands::show::run(&context, &arguments),
         Verb::Fetch(arguments) => commands::fetch::run(&context, &arguments),
         Verb::Hub(arguments) => commands::hub::run(&context, &arguments),
-        Verb::Whoami(arguments) => commands::whoami::run(&context, &arguments),
+        Verb::Whoami(_) => commands::whoami::run(&context),
         Verb::Status(_) => commands::status::run(&context),
         Verb::Doctor(_) => commands::doctor::run(&context),
         Verb::Drop(arguments) => commands::drop::run(&context, &arguments),

@@ -161,14 +161,7 @@ pub(crate) struct Help {
 /// Show user, seat and hub
 #[derive(Args, Debug)]
 #[command(after_long_help = include_str!("../page/whoami.txt"))]
-pub(crate) struct Whoami {
-    /// Write the user's key to this new file, to carry it to another machine
-    #[arg(long, value_name = "file", conflicts_with = "import_user")]
-    pub(crate) export_user: Option<PathBuf>,
-    /// Become the user whose key is in this file
-    #[arg(long, value_name = "file")]
-    pub(crate) import_user: Option<PathBuf>,
-}
+pub(crate) struct Whoami {}
 
 /// Show who is here and what is pending
 #[derive(Args, Debug)]

@@ -2,12 +2,11 @@
 
 use protocol::clean;
 
-use crate::cli::Whoami;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::network;
 
-pub(crate) fn run(context: &Context, _arguments: &Whoami) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     let answer = client::whoami(&network::settings(context)?)?;
     if context.ui.is_json() {
         context.ui.answer(&answer);
