@@ -157,6 +157,15 @@ pub(crate) fn running(folder: &Path) -> Result<Option<LocalRecord>, Failure> {
     }))
 }
 
+fn local_answer(record: &LocalRecord, folder: &Path) -> Answer {
+    Answer {
+        url: record.address.to_string(),
+        hub_key: record.hub_key,
+        pid: record.pid,
+        data: folder.display().to_string(),
+    }
+}
+
 fn not_running() -> Failure {
     Failure::new(Code::HubUnreachable, "the local hub does not run")
         .hint("nothing to do: the next command that needs it starts it")
@@ -164,12 +173,7 @@ fn not_running() -> Failure {
 
 fn status(context: &Context, folder: &Path) -> Result<(), Failure> {
     let record = running(folder)?.ok_or_else(not_running)?;
-    let answer = Answer {
-        url: record.address.to_string(),
-        hub_key: record.hub_key,
-        pid: record.pid,
-        data: folder.display().to_string(),
-    };
+    let answer = local_answer(&record, folder);
     if context.ui.is_json() {
         context.ui.answer(&answer);
     } else {
@@ -194,12 +198,7 @@ fn stop(context: &Context, folder: &Path) -> Result<(), Failure> {
         }
         std::thread::sleep(STOP_POLL);
     }
-    let answer = Answer {
-        url: record.address.to_string(),
-        hub_key: record.hub_key,
-        pid: record.pid,
-        data: folder.display().to_string(),
-    };
+    let answer = local_answer(&record, folder);
     if context.ui.is_json() {
         context.ui.answer(&answer);
     } else {
