@@ -8,11 +8,11 @@ use std::path::Path;
 use gix::bstr::ByteSlice;
 use gix::hash::oid;
 use gix::hashtable::{HashMap, HashSet};
-use gix::objs::{CommitRefIter, Find, Kind, TagRefIter};
+use gix::objs::{CommitRefIter, Find, Kind};
 use gix::refs::Target;
 use gix::{ObjectId, Repository};
 
-use crate::limits::TAG_CHAIN_LENGTH_MAX;
+use crate::commits;
 
 /// The commits of a repository, read from the commit-graph where it has them.
 pub(crate) struct Commits<'repo> {
@@ -73,19 +73,7 @@ impl<'repo> Commits<'repo> {
         if self.graph.as_ref().is_some_and(|graph| graph.lookup(id).is_some()) {
             return Ok(Some(id));
         }
-        let mut id = id;
-        for _ in 0..=TAG_CHAIN_LENGTH_MAX {
-            let Some(object) = self.repo.objects.try_find(&id, &mut self.buffer)? else { return Ok(None) };
-            match object.kind {
-                Kind::Commit => return Ok(Some(id)),
-                Kind::Tag => match TagRefIter::from_bytes(object.data, id.kind()).target_id() {
-                    Ok(target) => id = target,
-                    Err(_) => return Ok(None),
-                },
-                Kind::Tree | Kind::Blob => return Ok(None),
-            }
-        }
-        Ok(None)
+        commits::peel(&self.repo.objects, id)
     }
 
     /// Returns those of `wanted` that none of `tips` reaches, in their order.
