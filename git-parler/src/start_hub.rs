@@ -42,9 +42,17 @@ impl LocalHubControl for Starter {
 
 /// Asks process `pid` to end.
 pub(crate) fn terminate(pid: u32) -> io::Result<()> {
+    Ok(rustix::process::kill_process(process(pid)?, rustix::process::Signal::TERM)?)
+}
+
+/// Says whether there is a process `pid`.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    process(pid).is_ok_and(|pid| rustix::process::test_kill_process(pid).is_ok())
+}
+
+fn process(pid: u32) -> io::Result<rustix::process::Pid> {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    let pid = pid.ok_or(io::ErrorKind::InvalidInput)?;
-    Ok(rustix::process::kill_process(pid, rustix::process::Signal::TERM)?)
+    Ok(pid.ok_or(io::ErrorKind::InvalidInput)?)
 }
 
 /// Returns this very program, also when its file was replaced by a newer one meanwhile.

@@ -147,11 +147,15 @@ fn announce(context: &Context, answer: &Answer, secret: Option<&Path>) {
     ui.hint(lines);
 }
 
-/// Returns what the running local hub says of itself, when it accepts connections.
-pub(crate) fn running(folder: &Path) -> Result<Option<LocalRecord>, Failure> {
+/// Returns what the local hub says of itself in its address file, whether or not it still runs.
+fn named(folder: &Path) -> Result<Option<LocalRecord>, Failure> {
     let data = folder.parent().unwrap_or(folder);
-    let record = LocalHub::new(data, env!("CARGO_PKG_VERSION"), None).record()?;
-    Ok(record.filter(|record| match &record.address {
+    Ok(LocalHub::new(data, env!("CARGO_PKG_VERSION"), None).record()?)
+}
+
+/// Returns what the running local hub says of itself, when it accepts connections.
+fn running(folder: &Path) -> Result<Option<LocalRecord>, Failure> {
+    Ok(named(folder)?.filter(|record| match &record.address {
         LocalAddress::Unix(path) => std::os::unix::net::UnixStream::connect(path).is_ok(),
         LocalAddress::Tcp(address) => std::net::TcpStream::connect_timeout(address, CONNECT_TIMEOUT).is_ok(),
     }))
@@ -191,7 +195,8 @@ fn stop(context: &Context, folder: &Path) -> Result<(), Failure> {
         Failure::new(Code::Io, format!("process {} cannot be ended: {error}", record.pid))
     })?;
     let began = Instant::now();
-    while running(folder)?.is_some_and(|now| now.pid == record.pid) {
+    // Its last act is to take its address back: then everything it was told is on the disk, and its lock is free.
+    while named(folder)?.is_some_and(|now| now.pid == record.pid) && start_hub::is_alive(record.pid) {
         if began.elapsed() > STOP_TIME_MAX {
             let message = format!("process {} does not end", record.pid);
             return Err(Failure::new(Code::HubUnreachable, message).hint(format!("kill -9 {}", record.pid)));
