@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, ChildStderr, Stdio};
 
 use kit::Env;
 use serde_json::Value;
@@ -52,10 +52,10 @@ impl Served {
         let mut tracer =
             command.arg(self.child.id().to_string()).stderr(Stdio::piped()).spawn().expect("strace starts");
         let mut line = String::new();
-        let stderr = tracer.stderr.take().expect("it was asked for");
-        BufReader::new(stderr).read_line(&mut line).expect("strace says that it has attached");
+        let mut said = BufReader::new(tracer.stderr.take().expect("it was asked for"));
+        said.read_line(&mut line).expect("strace says that it has attached");
         assert!(line.contains("attached"), "{line}");
-        Faults { tracer }
+        Faults { tracer, _said: said }
     }
 
     /// Waits for it to end by itself and returns its exit code.
@@ -87,6 +87,8 @@ impl Served {
 /// System calls of a hub that fail while this lives.
 pub(crate) struct Faults {
     tracer: Child,
+    /// Kept open: strace speaks of every thread that comes, and would end where nobody listens.
+    _said: BufReader<ChildStderr>,
 }
 
 impl Drop for Faults {
