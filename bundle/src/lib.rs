@@ -1,6 +1,9 @@
 //! Git bundles in-process: create, check, import and preview, without the `git` program.
 #![doc = include_str!("../README.md")]
 
+#[cfg(not(unix))]
+compile_error!("git-parler is written for Linux and macOS; Windows is not supported");
+
 mod arrange;
 mod cache;
 mod check;

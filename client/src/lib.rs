@@ -3,6 +3,9 @@
 //! The crate reads neither environment nor configuration and starts no process: [`Settings`] come in, and so does what starts
 //! the local hub. [`Client`] carries the operations that commands are made of.
 
+#[cfg(not(unix))]
+compile_error!("git-parler is written for Linux and macOS; Windows is not supported");
+
 mod client;
 mod error;
 pub mod files;

@@ -1,6 +1,9 @@
 //! The binary `git-parler`, which git runs as `git parler`: reads the command line, runs the command, and turns
 //! its failure into a sentence and an exit code. No rules live here.
 
+#[cfg(not(unix))]
+compile_error!("git-parler is written for Linux and macOS; Windows is not supported");
+
 mod cli;
 mod commands;
 mod completion;

@@ -3,6 +3,9 @@
 //! [`run()`] is all of it. Inside, `service` has one file for each request over two seams, the `store` (state, log, guards) and
 //! the `blobs` (bytes under their hash); `drive` is one connection around the protocol's own end of it.
 
+#[cfg(not(unix))]
+compile_error!("git-parler is written for Linux and macOS; Windows is not supported");
+
 mod blobs;
 #[cfg(test)]
 mod cast;
