@@ -115,8 +115,7 @@ pub(crate) fn sorted(text: &str) -> BTreeSet<String> {
 
 /// Returns `cases`, or twenty times as many where `TEST_EFFORT=long` asks for them.
 pub(crate) fn seeds(cases: u64) -> std::ops::Range<u64> {
-    let long = std::env::var("TEST_EFFORT").is_ok_and(|effort| effort == "long");
-    0..if long { 20 * cases } else { cases }
+    0..if kit::is_long() { 20 * cases } else { cases }
 }
 
 /// Returns a branchy history of a few dozen commits whose clocks were right, equal or wrong.

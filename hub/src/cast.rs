@@ -79,9 +79,8 @@ impl Player {
 
 /// Returns the same cases on every run, 20 times as many with `TEST_EFFORT=long`.
 pub(crate) fn property(cases: u32) -> ProptestConfig {
-    let is_long = std::env::var_os("TEST_EFFORT").is_some_and(|effort| effort == "long");
     ProptestConfig {
-        cases: if is_long { cases * 20 } else { cases },
+        cases: if kit::is_long() { cases * 20 } else { cases },
         rng_seed: RngSeed::Fixed(7419),
         failure_persistence: None,
         ..ProptestConfig::default()

@@ -192,7 +192,7 @@ fn a_damaged_bundle_changes_nothing_wherever_the_damage_is() {
         assert_eq!(before.differences(), [""; 0], "{what}");
         tried += 1;
     };
-    let step = if std::env::var("TEST_EFFORT").is_ok_and(|effort| effort == "long") { 7 } else { 211 };
+    let step = if kit::is_long() { 7 } else { 211 };
     for at in (header..sound.len()).step_by(step) {
         let mut flipped = sound.clone();
         flipped[at] ^= 0x10;

@@ -8,15 +8,11 @@ use serde_json::json;
 use crate::served::Served;
 use crate::two::{Two, answer};
 
-fn is_long() -> bool {
-    std::env::var("TEST_EFFORT").is_ok_and(|effort| effort == "long")
-}
-
 #[test]
 fn twenty_megabytes_get_through_a_line_that_breaks_and_are_not_sent_twice() {
     let two = Two::new();
     // A connection lives for half of this on average.
-    let bytes_max = if is_long() { 160 << 10 } else { 3 << 20 };
+    let bytes_max = if kit::is_long() { 160 << 10 } else { 3 << 20 };
     let line = Line::new(11, bytes_max);
     let origin = line.origin();
     let (_hub, address) = Served::listening(&two.env, &two.env.path("hub"), &["--url", &origin]);
@@ -46,7 +42,7 @@ const LOST_BYTES_MAX: u64 = 512 << 10;
 #[test]
 fn a_large_handoff_leaves_the_hubs_memory_as_it_was() {
     let two = Two::new();
-    let (files, size) = if is_long() { (10, 30 << 20) } else { (3, 8 << 20) };
+    let (files, size) = if kit::is_long() { (10, 30 << 20) } else { (3, 8 << 20) };
     let hub = Served::start(&two.env, &two.env.path("hub"), &["--blob-bytes-max", "400m"]);
     two.env.git(two.env.root(), ["config", "--global", "parler.hub", &hub.url()]);
     // A small one first, so that everything that is made once is there.

@@ -52,7 +52,7 @@ impl Scene {
 
     /// The calls to stop at: all of them in the long run, else some, spread evenly and beginning at `first`.
     fn chosen(&self, first: usize, count: usize) -> Vec<&Call> {
-        if std::env::var("TEST_EFFORT").is_ok_and(|effort| effort == "long") {
+        if kit::is_long() {
             return self.calls.iter().collect();
         }
         let step = (self.calls.len() / count).max(1);

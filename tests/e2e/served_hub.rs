@@ -166,7 +166,7 @@ fn a_hub_with_another_key_under_the_same_name_is_not_spoken_to() {
 
 /// How often the hub is killed.
 fn kills() -> usize {
-    if std::env::var("TEST_EFFORT").is_ok_and(|effort| effort == "long") { 100 } else { 20 }
+    if kit::is_long() { 100 } else { 20 }
 }
 
 /// What the pushing seats share.

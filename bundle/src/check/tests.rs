@@ -275,7 +275,7 @@ fn links_say_which_kind_they_need() {
 
 #[test]
 fn whatever_is_wrong_with_an_object_ours_is_at_least_as_strict_as_git() {
-    let cases = if std::env::var("TEST_EFFORT").is_ok_and(|effort| effort == "long") { 8000 } else { 400 };
+    let cases = if kit::is_long() { 8000 } else { 400 };
     let mut random = Random::new(11);
     let tag = format!("object {TREE_ID}\ntype tree\ntag v1\ntagger T <t@x> 1 +0000\n\nx").into_bytes();
     let tree = tree_of(&[("100644", b".gitmodule"), ("100755", b"b.git"), ("40000", b"c"), ("120000", b"d")]);

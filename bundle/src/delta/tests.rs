@@ -74,7 +74,7 @@ fn pairs() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
 }
 
 fn config() -> ProptestConfig {
-    let effort = if std::env::var("TEST_EFFORT").is_ok_and(|effort| effort == "long") { 20 } else { 1 };
+    let effort = if kit::is_long() { 20 } else { 1 };
     ProptestConfig {
         cases: 500 * effort,
         failure_persistence: None,

@@ -108,7 +108,7 @@ fn counts_and_length_are_bounded() {
 }
 
 fn config() -> ProptestConfig {
-    let cases = if std::env::var("TEST_EFFORT").is_ok_and(|effort| effort == "long") { 5120 } else { 256 };
+    let cases = if kit::is_long() { 5120 } else { 256 };
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 

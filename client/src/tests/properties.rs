@@ -12,8 +12,7 @@ use crate::seat::{KnownHubs, RoomMemory, RoomState};
 use crate::settings::HubAddress;
 
 fn config() -> Config {
-    let is_long = std::env::var_os("TEST_EFFORT").is_some_and(|effort| effort == "long");
-    let cases = if is_long { 2560 } else { 128 };
+    let cases = if kit::is_long() { 2560 } else { 128 };
     Config {
         cases,
         failure_persistence: None,

@@ -60,8 +60,7 @@ async fn push_and_fetch(seed: u64, bytes_max: u64) -> (u64, u64) {
 
 #[tokio::test]
 async fn twenty_megabytes_get_through_a_line_that_breaks_hundreds_of_times() {
-    let is_long = std::env::var_os("TEST_EFFORT").is_some_and(|effort| effort == "long");
-    for seed in 1..=if is_long { 20 } else { 1 } {
+    for seed in 1..=if kit::is_long() { 20 } else { 1 } {
         let (up, down) = push_and_fetch(seed, 250_000).await;
         assert!(up > 100 && down > 100, "{up} and {down} cuts");
     }

@@ -49,9 +49,8 @@ pub(crate) fn corpus(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 fn long() -> Option<Duration> {
-    let is_long = std::env::var_os("TEST_EFFORT").is_some_and(|effort| effort == "long");
     let seconds = std::env::var("FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
-    is_long.then(|| Duration::from_secs(seconds.unwrap_or(LONG_SECONDS)))
+    kit::is_long().then(|| Duration::from_secs(seconds.unwrap_or(LONG_SECONDS)))
 }
 
 /// Changes one of `inputs` in one to eight places.

@@ -14,3 +14,9 @@ pub use line::Line;
 pub use mount::Mount;
 pub use random::Random;
 pub use snapshot::Snapshot;
+
+/// Says whether the long pass runs (`TEST_EFFORT=long`), which takes 20 times the cases and every kill.
+#[must_use]
+pub fn is_long() -> bool {
+    std::env::var_os("TEST_EFFORT").is_some_and(|effort| effort == "long")
+}
