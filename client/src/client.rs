@@ -199,6 +199,7 @@ impl Client {
 ///     seat_dir: None,
 ///     join_secret: None,
 ///     insecure: false,
+///     ca_file: None,
 ///     version: "0.1.0".to_owned(),
 /// };
 /// let me = client::whoami(&settings)?;

@@ -33,7 +33,10 @@ pub const KNOWN_STRIDE: u64 = 1024;
 /// Bytes of a piece read from or written to a file in one step of a transfer.
 pub const PIECE_BYTES: usize = 256 * 1024;
 
-/// Time a dial may take, the upgrade to a WebSocket included.
+/// Largest file of `parler.caFile`, in bytes; the authorities of a whole system are a quarter of it.
+pub const CA_FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Time a dial may take, TLS and the upgrade to a WebSocket included.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Time the client tries to reach a hub again without having got anything from it.
@@ -90,11 +93,12 @@ mod tests {
     fn the_table_of_the_document_is_this_file() {
         let rows = [
             ("the first dial, tried again where nobody listens", time(FIRST_DIAL_TIME_MAX)),
-            ("one dial, the upgrade to a WebSocket included", time(DIAL_TIMEOUT)),
+            ("one dial, TLS and the upgrade to a WebSocket included", time(DIAL_TIMEOUT)),
             ("dialing again after a break, without having got anything", time(RECONNECT_TIME_MAX)),
             ("the answer to a request, dialing again included", time(ANSWER_TIME_MAX)),
             ("the local hub, from its start to its first answer", time(LOCAL_HUB_START_MAX)),
             ("a message from a hub", mebibytes(FRAME_BYTES_MAX as u64)),
+            ("a file of authorities for `wss://`", mebibytes(CA_FILE_BYTES_MAX)),
             ("verified blobs in the cache", mebibytes(CACHE_BYTES_MAX)),
             ("a half-downloaded blob is kept", days(PARTIAL_AGE_SECONDS_MAX)),
             ("a signed message that is not answered is kept", days(SPOOL_AGE_SECONDS_MAX)),

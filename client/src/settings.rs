@@ -20,8 +20,10 @@ pub struct Settings {
     pub seat_dir: Option<PathBuf>,
     /// The join secret of a closed hub. The local hub's is read from its own file.
     pub join_secret: Option<JoinSecret>,
-    /// Whether `ws://` beyond loopback is allowed (`parler.insecure`).
+    /// Whether `ws://` beyond loopback is allowed (`parler.insecure`). The certificate of a `wss://` hub is always checked.
     pub insecure: bool,
+    /// A PEM file whose authorities count for `wss://` instead of the bundled ones (`parler.caFile`).
+    pub ca_file: Option<PathBuf>,
     /// This program's version, `major.minor.patch`; a newer client has an older local hub hand over.
     pub version: String,
 }

@@ -11,6 +11,7 @@ use bundle::Budget;
 use gix::bstr::{BStr, BString, ByteSlice};
 
 use gix::config::file::{Metadata, includes, init};
+use gix::config::path::interpolate;
 use gix::config::source::Kind;
 use gix::config::{Boolean, File, Source};
 use gix::sec::Trust;
@@ -65,6 +66,8 @@ pub(crate) struct Settings {
     pub(crate) room: Option<String>,
     /// The file with a closed hub's join secret.
     pub(crate) join_secret_file: Option<PathBuf>,
+    /// The file with the authorities that count for `wss://` instead of the bundled ones.
+    pub(crate) ca_file: Option<PathBuf>,
     /// The name that others see.
     pub(crate) name: Option<String>,
     /// The session to work in.
@@ -175,7 +178,8 @@ impl Settings {
         Ok(Self {
             hub: global.hub.clone().or_else(|| source.text("hub", "PARLER_HUB")),
             room: global.room.clone(),
-            join_secret_file: source.path("joinSecretFile", "PARLER_JOIN_SECRET_FILE"),
+            join_secret_file: source.path("joinSecretFile", "PARLER_JOIN_SECRET_FILE")?,
+            ca_file: source.path("caFile", "PARLER_CA_FILE")?,
             name: source.text("name", "PARLER_NAME"),
             session: source.text("session", "PARLER_SESSION"),
             base: bases,
@@ -203,16 +207,20 @@ impl Stated<'_> {
         self.environment.text(variable).or_else(stated).filter(|text| !text.is_empty())
     }
 
-    /// A path in the configuration may begin with `~/`.
-    fn path(&self, key: &str, variable: &str) -> Option<PathBuf> {
+    /// A path in the configuration is read as git reads one (`git config --type=path`): it may begin with `~/` or `~user/`, and
+    /// a relative one counts from the current folder. A shell has read the one in a variable already.
+    fn path(&self, key: &str, variable: &str) -> Result<Option<PathBuf>, Error> {
         if let Some(path) = self.environment.path(variable) {
-            return Some(path);
+            return Ok(Some(path));
         }
-        let text = self.text(key, variable)?;
-        match (text.strip_prefix("~/"), self.environment.path("HOME")) {
-            (Some(rest), Some(home)) => Some(home.join(rest)),
-            _ => Some(PathBuf::from(text)),
-        }
+        let key = format!("parler.{key}");
+        let Some(path) = self.file.path(key.as_str()).filter(|path| !path.is_empty()) else {
+            return Ok(None);
+        };
+        let home = self.environment.path("HOME");
+        let context = interpolate::Context { home_dir: home.as_deref(), ..interpolate::Context::default() };
+        let found = path.interpolate(context).map_err(|_nobody| self.bad_key(&key, "a path"))?;
+        Ok(Some(found))
     }
 
     fn boolean(&self, key: &str, variable: &str) -> Result<Option<bool>, Error> {

@@ -166,6 +166,7 @@ table! {
     NothingNew "nothing_new" 1 "nothing new arrived in time" None;
     HubUnreachable "hub_unreachable" 6 "the hub cannot be reached" WITHOUT_HUB;
     HubKeyChanged "hub_key_changed" 128 "the hub has another key than before: it may be somebody else's" DOCTOR;
+    BadCertificate "bad_certificate" 128 "the hub's certificate does not prove who it is" DOCTOR;
     WrongHub "wrong_hub" 128 "this belongs to another hub" Some("name the right one with `--hub <url>`");
     VerificationFailed "verification_failed" 1 "verification failed: this is not what its author signed" None;
     // What a bundle or a repository gives reason for.

@@ -34,6 +34,7 @@ pub(crate) fn settings(context: &Context) -> Result<client::Settings, Failure> {
         seat_dir: context.seat_dir(),
         join_secret,
         insecure: context.settings.is_insecure,
+        ca_file: context.settings.ca_file.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
 }

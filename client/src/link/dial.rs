@@ -11,13 +11,15 @@ use protocol::key::JoinKey;
 use protocol::limits::SUBPROTOCOL;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Error as WsError};
 
 use super::LinkError;
+use super::tls::{Tls, TlsError};
 use crate::limits;
 use crate::local_hub::{LocalHub, LocalHubError};
 use crate::seat::{KnownHubs, Seat, SeatError};
@@ -29,6 +31,9 @@ pub enum DialError {
     /// The socket.
     #[error("the socket gives an error")]
     Socket(#[source] io::Error),
+    /// TLS, below the WebSocket.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The upgrade to a WebSocket.
     #[error("the upgrade to a WebSocket fails")]
     Upgrade(#[source] Box<WsError>),
@@ -59,6 +64,7 @@ impl DialError {
                     | io::ErrorKind::HostUnreachable
                     | io::ErrorKind::NotConnected
             ),
+            Self::Tls(error) => error.may_pass(),
             // It was given its time to start already.
             Self::LocalHub(_) => false,
             Self::Upgrade(_) | Self::TimedOut(_) | Self::Fault(_) => true,
@@ -82,6 +88,8 @@ pub(crate) struct Patience {
     pub(crate) again: Duration,
     /// For the answer to a request, reconnecting included.
     pub(crate) answer: Duration,
+    /// For one attempt, from the socket to the WebSocket.
+    pub(crate) dial: Duration,
 }
 
 impl Default for Patience {
@@ -90,6 +98,7 @@ impl Default for Patience {
             first: limits::FIRST_DIAL_TIME_MAX,
             again: limits::RECONNECT_TIME_MAX,
             answer: limits::ANSWER_TIME_MAX,
+            dial: limits::DIAL_TIMEOUT,
         }
     }
 }
@@ -100,6 +109,8 @@ pub(crate) struct Dialer {
     seat: Arc<Seat>,
     address: HubAddress,
     origin: String,
+    /// For an address that wants it.
+    tls: Option<Tls>,
     known: KnownHubs,
     join: Option<JoinSecret>,
     local: Option<LocalHub>,
@@ -110,26 +121,30 @@ impl Dialer {
     /// Takes what is needed of the settings; `local` is how the local hub is found and started.
     ///
     /// # Errors
-    /// [`LinkError::Insecure`] and [`LinkError::NoTls`] for addresses that are not dialled at all.
+    /// [`LinkError::Insecure`] for an address that is not dialled at all, [`LinkError::Tls`] for authorities that cannot be read.
     pub(crate) fn new(
         settings: &Settings,
         seat: Arc<Seat>,
         local: Option<LocalHub>,
     ) -> Result<Self, LinkError> {
         let origin = settings.hub.origin();
-        if let HubAddress::Url { tls, .. } = settings.hub {
-            if tls {
-                return Err(LinkError::NoTls { origin });
+        let tls = match settings.hub {
+            HubAddress::Url { tls: true, .. } => {
+                let tls = Tls::new(settings.ca_file.as_deref());
+                let failed = |source| LinkError::Tls { origin: origin.clone(), source: Arc::new(source) };
+                Some(tls.map_err(failed)?)
             }
-            if !settings.insecure && !settings.hub.is_loopback() {
+            HubAddress::Url { tls: false, .. } if !settings.insecure && !settings.hub.is_loopback() => {
                 return Err(LinkError::Insecure { origin });
             }
-        }
+            HubAddress::Url { tls: false, .. } | HubAddress::Local => None,
+        };
         Ok(Self {
             known: KnownHubs::in_data(&settings.data),
             seat,
             address: settings.hub.clone(),
             origin,
+            tls,
             join: settings.join_secret.clone(),
             local,
             patience: Patience::default(),
@@ -159,8 +174,9 @@ impl Dialer {
 
     /// Opens a WebSocket and says with what to log in on it.
     pub(super) async fn dial(&self) -> Result<(Socket, ClientConfig), Failure> {
-        let (stream, known, join) = self.stream().await?;
-        let socket = within(limits::DIAL_TIMEOUT, upgrade(stream, &self.host())).await?;
+        let by = Instant::now() + self.patience.dial;
+        let (stream, known, join) = self.stream(by).await?;
+        let socket = timeout_at(by, self.upgrade(stream)).await.map_err(|_elapsed| self.timed_out())??;
         let mut nonce = [0; 32];
         getrandom::fill(&mut nonce).map_err(|e| Failure::from(SeatError::Random(e)))?;
         let config = ClientConfig {
@@ -182,11 +198,13 @@ impl Dialer {
         }
     }
 
-    async fn stream(&self) -> Result<(Box<dyn Io>, Option<KnownHub>, Option<JoinKey>), Failure> {
+    async fn stream(&self, by: Instant) -> Result<(Box<dyn Io>, Option<KnownHub>, Option<JoinKey>), Failure> {
         match &self.address {
             HubAddress::Url { host, port, .. } => {
                 let bare = host.trim_start_matches('[').trim_end_matches(']');
-                let stream = within(limits::DIAL_TIMEOUT, tcp((bare, *port))).await?;
+                let stream =
+                    timeout_at(by, tcp((bare, *port))).await.map_err(|_elapsed| self.timed_out())??;
+                let stream = self.secure(bare, stream, by).await?;
                 let join = self.join.as_ref().map(|secret| JoinKey::from_join_secret(secret.text()));
                 Ok((stream, self.known.lookup(&self.origin)?, join))
             }
@@ -201,10 +219,42 @@ impl Dialer {
         }
     }
 
-    /// Returns the host for the upgrade's request; hubs take it for no evidence.
+    /// Puts TLS on the stream where the address wants it.
+    async fn secure(&self, host: &str, stream: TcpStream, by: Instant) -> Result<Box<dyn Io>, DialError> {
+        let Some(tls) = &self.tls else { return Ok(Box::new(stream)) };
+        let silent = |_elapsed| TlsError::TimedOut(self.patience.dial);
+        Ok(Box::new(timeout_at(by, tls.connect(host, stream)).await.map_err(silent)??))
+    }
+
+    fn timed_out(&self) -> DialError {
+        DialError::TimedOut(self.patience.dial)
+    }
+
+    async fn upgrade(&self, stream: Box<dyn Io>) -> Result<Socket, DialError> {
+        // With TLS 1.3 a server may have its last word on the handshake as late as here.
+        let tls_error = |e: &io::Error| self.tls.as_ref().and_then(|tls| TlsError::of(e, tls.ca_file()));
+        let failed = |e: WsError| match e {
+            WsError::Io(e) => tls_error(&e).map_or_else(|| DialError::Socket(e), DialError::Tls),
+            e => DialError::Upgrade(Box::new(e)),
+        };
+        let mut request = format!("ws://{}/", self.host()).into_client_request().map_err(failed)?;
+        request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static(SUBPROTOCOL));
+        let config = WebSocketConfig::default()
+            .read_buffer_size(limits::READ_BUFFER_BYTES)
+            .write_buffer_size(limits::WRITE_BUFFER_BYTES)
+            .max_write_buffer_size(limits::WRITE_BUFFER_BYTES_MAX)
+            .max_message_size(Some(limits::FRAME_BYTES_MAX))
+            .max_frame_size(Some(limits::FRAME_BYTES_MAX));
+        let upgraded = tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await;
+        Ok(upgraded.map_err(failed)?.0)
+    }
+
+    /// Returns the host for the upgrade's request, as browsers write it; proxies choose by it, hubs take it for no evidence.
     fn host(&self) -> String {
         match &self.address {
             HubAddress::Local => "localhost".to_owned(),
+            HubAddress::Url { tls: true, host, port: 443 }
+            | HubAddress::Url { tls: false, host, port: 80 } => host.clone(),
             HubAddress::Url { host, port, .. } => format!("{host}:{port}"),
         }
     }
@@ -229,13 +279,16 @@ pub(super) enum Failure {
     Final(LinkError),
     /// What answers is not a hub.
     NotAHub(DialError),
+    /// What answers does not prove that it is the host, or cannot talk TLS with this end.
+    NoTls(TlsError),
 }
 
 impl From<DialError> for Failure {
     fn from(error: DialError) -> Self {
-        match &error {
-            DialError::Upgrade(source) if is_not_a_hub(source) => Self::NotAHub(error),
-            _ => Self::Passing(error),
+        match error {
+            DialError::Upgrade(source) if is_not_a_hub(&source) => Self::NotAHub(DialError::Upgrade(source)),
+            DialError::Tls(error) if !error.may_pass() => Self::NoTls(error),
+            error => Self::Passing(error),
         }
     }
 }
@@ -258,32 +311,13 @@ fn is_not_a_hub(error: &WsError) -> bool {
     }
 }
 
-async fn tcp(address: (&str, u16)) -> Result<Box<dyn Io>, DialError> {
+/// Says whether a hub answers that has not seen the request to upgrade, because something in between has kept it.
+pub(super) fn lost_the_upgrade(error: &WsError) -> bool {
+    matches!(error, WsError::Http(response) if response.status() == StatusCode::UPGRADE_REQUIRED)
+}
+
+async fn tcp(address: (&str, u16)) -> Result<TcpStream, DialError> {
     let stream = TcpStream::connect(address).await.map_err(DialError::Socket)?;
     stream.set_nodelay(true).map_err(DialError::Socket)?;
-    Ok(Box::new(stream))
-}
-
-async fn upgrade(stream: Box<dyn Io>, host: &str) -> Result<Socket, DialError> {
-    let failed = |e: WsError| match e {
-        WsError::Io(e) => DialError::Socket(e),
-        e => DialError::Upgrade(Box::new(e)),
-    };
-    let mut request = format!("ws://{host}/").into_client_request().map_err(failed)?;
-    request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static(SUBPROTOCOL));
-    let config = WebSocketConfig::default()
-        .read_buffer_size(limits::READ_BUFFER_BYTES)
-        .write_buffer_size(limits::WRITE_BUFFER_BYTES)
-        .max_write_buffer_size(limits::WRITE_BUFFER_BYTES_MAX)
-        .max_message_size(Some(limits::FRAME_BYTES_MAX))
-        .max_frame_size(Some(limits::FRAME_BYTES_MAX));
-    let upgraded = tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await;
-    Ok(upgraded.map_err(failed)?.0)
-}
-
-async fn within<T>(
-    limit: Duration,
-    attempt: impl Future<Output = Result<T, DialError>>,
-) -> Result<T, DialError> {
-    tokio::time::timeout(limit, attempt).await.unwrap_or(Err(DialError::TimedOut(limit)))
+    Ok(stream)
 }

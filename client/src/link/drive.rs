@@ -123,6 +123,9 @@ async fn connect(dialer: &Dialer, pause: &mut Pause, limit: Duration) -> Result<
             Err(Failure::NotAHub(source)) => {
                 return Err(LinkError::NotAHub { address: dialer.address(), source: Arc::new(source) });
             }
+            Err(Failure::NoTls(source)) => {
+                return Err(LinkError::Tls { origin: dialer.origin().to_owned(), source: Arc::new(source) });
+            }
             Err(Failure::Passing(source)) => source,
         };
         let is_over = !source.may_pass() || began.elapsed() + pause.next >= limit;

@@ -5,6 +5,7 @@
 mod connection;
 mod dial;
 mod drive;
+mod tls;
 pub mod transfer;
 
 use std::fmt;
@@ -22,6 +23,7 @@ use tokio::task::JoinHandle;
 pub use dial::DialError;
 pub(crate) use dial::{Dialer, Io, Patience};
 use drive::Command;
+pub use tls::TlsError;
 
 use crate::seat::SeatError;
 
@@ -88,10 +90,19 @@ pub enum LinkError {
         /// The origin as asked for.
         origin: String,
     },
-    /// `wss://`, for which this version has no TLS.
-    #[error("{origin} needs TLS, which this version does not speak")]
-    NoTls {
-        /// The origin as asked for.
+    /// There is no TLS with what answers, or the authorities to trust cannot be read. Nothing was sent.
+    #[error("no secure connection to {origin}")]
+    Tls {
+        /// The origin as dialled.
+        origin: String,
+        /// Why.
+        #[source]
+        source: Arc<TlsError>,
+    },
+    /// The hub refused the login. It gives the same answer whatever the reason.
+    #[error("the hub at {origin} refuses the login")]
+    LoginRefused {
+        /// The origin as dialled.
         origin: String,
     },
     /// The hub refused the request, or the whole connection.
@@ -109,9 +120,9 @@ impl LinkError {
             Self::Unreachable { .. } => "hub_unreachable",
             Self::NotAHub { .. } | Self::ProtocolLevel { .. } | Self::Unproven { .. } => "wrong_hub",
             Self::KeyChanged { .. } => "hub_key_changed",
-            Self::NoJoinSecret { .. } => "login_refused",
+            Self::NoJoinSecret { .. } | Self::LoginRefused { .. } => "login_refused",
             Self::Insecure { .. } => "policy_refused",
-            Self::NoTls { .. } => "usage",
+            Self::Tls { source, .. } => source.code(),
             Self::Refused(refusal) => refusal.code.as_str(),
             Self::Seat(_) => "io",
         }
@@ -120,10 +131,8 @@ impl LinkError {
     /// Returns what the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Unreachable { .. } => {
-                Some("start it or set parler.hub; `git parler push -o <file>` needs no hub".to_owned())
-            }
-            Self::NotAHub { .. } => Some("look at `git config parler.hub`".to_owned()),
+            Self::Unreachable { address, source } => Some(unreachable_hint(address, source)),
+            Self::NotAHub { address, source } => Some(not_a_hub_hint(address, source).to_owned()),
             Self::KeyChanged { origin, known_hubs, .. } => Some(format!(
                 "ask who runs the hub; if the change is meant, remove the line of {origin} from {}",
                 known_hubs.display()
@@ -133,8 +142,15 @@ impl LinkError {
             Self::NoJoinSecret { .. } => {
                 Some("put the secret in a file and name it in parler.joinSecretFile".to_owned())
             }
-            Self::Insecure { .. } => Some("use wss://, or set parler.insecure=true".to_owned()),
-            Self::NoTls { .. } => Some("use a ws:// address".to_owned()),
+            Self::LoginRefused { origin } => Some(format!(
+                "it does not say why: it may go by another name than {origin} (`--url` where it runs), want another secret \
+                 than the one in parler.joinSecretFile, or have another time than this machine"
+            )),
+            Self::Insecure { .. } => Some(
+                "reach it by wss://; on a network where nobody else listens, `git config parler.insecure true`"
+                    .to_owned(),
+            ),
+            Self::Tls { source, .. } => source.hint(),
             Self::Refused(refusal) => refusal.hint.clone(),
             Self::Seat(error) => error.hint(),
         }
@@ -144,6 +160,7 @@ impl LinkError {
     pub fn refusal(&self) -> Option<RefusalCode> {
         match self {
             Self::Refused(refusal) => Some(refusal.code),
+            Self::LoginRefused { .. } => Some(RefusalCode::LoginRefused),
             _ => None,
         }
     }
@@ -252,6 +269,26 @@ impl Link {
     }
 }
 
+/// Says what to do where nobody answers, or who answers hangs up.
+fn unreachable_hint(address: &str, source: &DialError) -> String {
+    match source {
+        DialError::Tls(error) => error.hint(),
+        DialError::Upgrade(_) if address.starts_with("ws://") => Some(MAYBE_TLS.to_owned()),
+        _ => None,
+    }
+    .unwrap_or_else(|| "start it or set parler.hub; `git parler push -o <file>` needs no hub".to_owned())
+}
+
+fn not_a_hub_hint(address: &str, source: &DialError) -> &'static str {
+    match source {
+        DialError::Upgrade(error) if dial::lost_the_upgrade(error) => {
+            "a hub's proxy has to hand on the Upgrade and Connection fields; ask who runs it"
+        }
+        _ if address.starts_with("ws://") => MAYBE_TLS,
+        _ => "look at `git config parler.hub`",
+    }
+}
+
 /// Turns the end of a connection into an error for who waits; `None` when dialling again may help.
 fn fault_error(fault: ClientFault, origin: &str, address: &str, known_hubs: PathBuf) -> Option<LinkError> {
     let origin = origin.to_owned();
@@ -273,12 +310,15 @@ fn fault_error(fault: ClientFault, origin: &str, address: &str, known_hubs: Path
             | RefusalCode::TooMany
             | RefusalCode::RateLimited
             | RefusalCode::Internal => None,
+            RefusalCode::LoginRefused => Some(LinkError::LoginRefused { origin }),
             _ => Some(LinkError::Refused(refusal)),
         },
         ClientFault::Silent | ClientFault::Disconnected => None,
     }
 }
 
+const MAYBE_TLS: &str =
+    "look at `git config parler.hub`; the URL of a hub that speaks TLS begins with wss://";
 /// Commands that may wait for the driver.
 const COMMANDS_MAX: usize = 32;
 /// Chunks that may wait between a file and the socket.

@@ -12,6 +12,7 @@ fn settings(data: &Path, seat_dir: Option<&Path>) -> Settings {
         seat_dir: seat_dir.map(Path::to_owned),
         join_secret: None,
         insecure: false,
+        ca_file: None,
         version: "0.1.0".to_owned(),
     }
 }

@@ -25,6 +25,7 @@ pub(crate) fn settings(home: &Path, name: &str, address: &str) -> Settings {
         seat_dir: Some(seat_dir),
         join_secret: None,
         insecure: false,
+        ca_file: None,
         version: "0.1.0".to_owned(),
     }
 }

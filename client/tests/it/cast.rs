@@ -19,6 +19,7 @@ pub(crate) fn settings(home: &Path, name: &str, hub: HubAddress) -> Settings {
         seat_dir: Some(seat_dir),
         join_secret: None,
         insecure: false,
+        ca_file: None,
         version: "0.1.0".to_owned(),
     }
 }

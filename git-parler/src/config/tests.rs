@@ -100,9 +100,26 @@ fn a_base_may_be_configured_several_times() {
 }
 
 #[test]
-fn a_path_may_begin_with_the_home_folder() {
+fn a_path_is_one_as_git_reads_it() {
+    let of = |value: &str| {
+        read(&format!("[parler]\n\tcaFile = {value}\n"), &[], &Global::default()).map(|read| read.ca_file)
+    };
+    for (value, path) in [
+        ("~/ca.pem", "/home/ada/ca.pem"),
+        ("/etc/ca.pem", "/etc/ca.pem"),
+        ("ca.pem", "ca.pem"),
+        ("~root/ca.pem", "/root/ca.pem"),
+    ] {
+        assert_eq!(of(value).unwrap(), Some(PathBuf::from(path)), "{value}");
+    }
+    assert_eq!(of("").unwrap(), None);
+    let nobody = of("~no-such-user/ca.pem").unwrap_err().to_string();
+    assert_eq!(nobody, "`parler.caFile` is `~no-such-user/ca.pem`, which is not a path");
     let settings = read("[parler]\n\tjoinSecretFile = ~/secret\n", &[], &Global::default()).unwrap();
     assert_eq!(settings.join_secret_file, Some(PathBuf::from("/home/ada/secret")));
+    let variable = [("PARLER_CA_FILE", "~/as it stands")];
+    let settings = read("[parler]\n\tcaFile = other\n", &variable, &Global::default()).unwrap();
+    assert_eq!(settings.ca_file, Some(PathBuf::from("~/as it stands")));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use client::files::FileError;
 use client::link::transfer::TransferError;
-use client::link::{DialError, LinkError};
+use client::link::{DialError, LinkError, TlsError};
 use client::local_hub::LocalHubError;
 use client::seat::{CacheError, SeatError};
 use client::settings::AddressError;
@@ -116,9 +116,20 @@ impl Report for DialError {
     fn code(&self) -> Code {
         match self {
             Self::Socket(_) | Self::Upgrade(_) | Self::TimedOut(_) => Code::HubUnreachable,
+            Self::Tls(error) => Report::code(error),
             Self::Fault(fault) => fault.code(),
             Self::LocalHub(error) => error.code(),
         }
+    }
+}
+
+impl Report for TlsError {
+    fn code(&self) -> Code {
+        Code::named(self.code()).unwrap_or(Code::Internal)
+    }
+
+    fn hint(&self) -> Option<String> {
+        self.hint()
     }
 }
 
@@ -146,8 +157,11 @@ mod tests {
 
     #[test]
     fn every_code_that_the_client_names_has_a_row() {
-        let sources =
-            [include_str!("../../../client/src/error.rs"), include_str!("../../../client/src/link/mod.rs")];
+        let sources = [
+            include_str!("../../../client/src/error.rs"),
+            include_str!("../../../client/src/link/mod.rs"),
+            include_str!("../../../client/src/link/tls.rs"),
+        ];
         let mut count = 0;
         for source in sources {
             let body =

@@ -7,6 +7,7 @@ mod line;
 mod mount;
 mod random;
 mod snapshot;
+mod tls;
 
 pub use env::{Env, Run};
 pub use history::{History, ObjectFormat, Shape, Times};
@@ -14,6 +15,7 @@ pub use line::Line;
 pub use mount::Mount;
 pub use random::Random;
 pub use snapshot::Snapshot;
+pub use tls::{Authority, Certificate, TlsProxy};
 
 /// Says whether the long pass runs (`TEST_EFFORT=long`), which takes 20 times the cases and every kill.
 #[must_use]

@@ -56,6 +56,12 @@ impl Line {
         format!("ws://{}", self.address)
     }
 
+    /// Returns where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Returns how many connections have ended.
     #[must_use]
     pub fn cuts(&self) -> u64 {
