@@ -16,6 +16,8 @@ pub(crate) const UPLOAD_CHUNKS_QUEUED_MAX: usize = 4;
 pub(crate) const DOWNLOAD_CHUNKS_QUEUED_MAX: usize = 2;
 /// The first chunks of a download, in bytes; they grow with what has gone through, up to what the protocol allows.
 pub(crate) const DOWNLOAD_FIRST_CHUNK_BYTES: usize = 16 * 1024;
+/// What is read and dropped of a client that was told to ask for a WebSocket, in bytes.
+pub(crate) const UNREAD_BYTES_MAX: u64 = 64 * 1024;
 /// How often what is too old is looked for, in seconds.
 pub(crate) const JANITOR_EVERY_SECONDS: u64 = 60;
 /// Rows that expire in one transaction.

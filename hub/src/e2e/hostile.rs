@@ -1,7 +1,9 @@
 //! Clients that may not come in, say nothing, do not read, send garbage, or want too much at once.
 
 use std::io::{Read as _, Write as _};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 use protocol::conn::client::{ClientFault, ClientOutput};
@@ -11,10 +13,10 @@ use protocol::key::JoinKey;
 use protocol::limits::Limits;
 use protocol::refusal::RefusalCode;
 
-use super::peer::{Peer, config, dial, start};
+use super::peer::{Peer, Running, config, dial, start};
 use super::{LONG, body, local, noise, place};
-use crate::Config;
 use crate::cast::player;
+use crate::{Config, Listen, Names};
 
 #[tokio::test]
 async fn a_closed_hub_wants_the_join_secret() {
@@ -42,6 +44,39 @@ async fn a_login_under_another_origin_is_refused() {
         |config: &mut protocol::conn::client::ClientConfig| config.origin = "ws://elsewhere:1".into();
     let refused = Peer::connect(&hub.socket, &player(0, 1), origin).await.err();
     assert!(matches!(refused, Some(ClientFault::Refused(_))), "{refused:?}");
+    hub.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_login_names_the_hub_exactly_as_its_urls_do() {
+    let place = place();
+    let urls =
+        ["wss://hub.example:443", "wss://hub.example:8443", "wss://[2001:db8::1]:443"].map(String::from);
+    let names = Names::Urls(urls.to_vec());
+    let hub = start(Config { names, ..config(place.path()) }).await;
+    let login = async |origin: &str| {
+        let origin = origin.to_owned();
+        Peer::connect(&hub.socket, &player(0, 1), |config| config.origin = origin).await.map(drop)
+    };
+    for origin in &urls {
+        assert_eq!(login(origin).await, Ok(()), "{origin}");
+    }
+    let mut texts = std::collections::BTreeSet::new();
+    for origin in [
+        "wss://hub.example",
+        "ws://hub.example:443",
+        "wss://hub.example:443/",
+        "wss://Hub.Example:443",
+        "wss://hub.example:80",
+        "wss://[2001:DB8::1]:443",
+        "wss://evil.example:443",
+        "local",
+        "",
+    ] {
+        let Err(ClientFault::Refused(refusal)) = login(origin).await else { panic!("{origin}") };
+        texts.insert(format!("{refusal:?}"));
+    }
+    assert_eq!(texts.len(), 1, "every refused login is told the same: {texts:?}");
     hub.stop().await.unwrap();
 }
 
@@ -144,37 +179,71 @@ async fn a_client_that_does_not_read_is_cut_and_nobody_else_notices() {
     hub.stop().await.unwrap();
 }
 
+/// Starts a hub that browsers reach too, by a port of this machine.
+async fn on_a_port(place: &Path) -> (Running, SocketAddr) {
+    let mut config = config(place);
+    config.names = Names::Urls(Vec::new());
+    config.listen.push(Listen::Tcp(([127, 0, 0, 1], 0).into()));
+    let hub = start(config).await;
+    let Some(Listen::Tcp(address)) = hub.ready.addresses.first() else { panic!("a port comes first") };
+    let address = *address;
+    (hub, address)
+}
+
 #[tokio::test]
 async fn a_foreign_page_is_turned_away_before_any_challenge() {
     let place = place();
-    let mut config = config(place.path());
-    config.names = crate::Names::Urls(Vec::new());
-    config.listen.push(crate::Listen::Tcp(([127, 0, 0, 1], 0).into()));
-    let hub = start(config).await;
-    let address = hub.ready.addresses.iter().find_map(|address| match address {
-        crate::Listen::Tcp(address) => Some(*address),
-        crate::Listen::Unix(_) => None,
-    });
-    let address = address.unwrap();
-    let status = async |origin: String| {
-        tokio::task::spawn_blocking(move || {
-            let mut stream = std::net::TcpStream::connect(address).unwrap();
-            let request = format!(
-                "GET / HTTP/1.1\r\nHost: {address}\r\nOrigin: {origin}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-                 Sec-WebSocket-Protocol: parler.v1\r\n\r\n"
-            );
-            stream.write_all(request.as_bytes()).unwrap();
-            stream.set_read_timeout(Some(LONG)).unwrap();
-            let mut status = [0; 12];
-            stream.read_exact(&mut status).unwrap();
-            String::from_utf8(status.to_vec()).unwrap()
-        })
-        .await
-        .unwrap()
+    let (hub, address) = on_a_port(place.path()).await;
+    let request = |origin: &str| {
+        format!(
+            "GET / HTTP/1.1\r\nHost: {address}\r\nOrigin: {origin}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Sec-WebSocket-Protocol: parler.v1\r\n\r\n"
+        )
     };
-    assert_eq!(status("http://evil.example".into()).await, "HTTP/1.1 403");
-    assert_eq!(status(format!("http://localhost:{}", address.port())).await, "HTTP/1.1 101");
+    let foreign = answered(address, request("http://evil.example"), u64::MAX).await;
+    let expected = "HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-type: text/plain\r\ncontent-length: 32\r\n\r\n\
+                    This page is not the hub's own.\n";
+    assert_eq!(foreign, expected);
+    let own = answered(address, request(&format!("http://localhost:{}", address.port())), 12).await;
+    assert_eq!(own, "HTTP/1.1 101");
+    hub.stop().await.unwrap();
+}
+
+/// Sends `request` to a hub and returns what comes back, up to so many bytes.
+async fn answered(address: SocketAddr, request: impl Into<Vec<u8>>, bytes_max: u64) -> String {
+    let request = request.into();
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        stream.write_all(&request).unwrap();
+        let mut answer = String::new();
+        stream.take(bytes_max).read_to_string(&mut answer).unwrap();
+        answer
+    });
+    asked.await.unwrap()
+}
+
+#[tokio::test]
+async fn what_asks_for_no_websocket_is_told_what_this_is() {
+    let place = place();
+    let (hub, address) = on_a_port(place.path()).await;
+    let told = async |request: &str| answered(address, request, u64::MAX).await;
+    let page = told("GET / HTTP/1.1\r\nHost: hub.example\r\n\r\n").await;
+    let (head, text) = page.split_once("\r\n\r\n").unwrap();
+    assert_eq!(text, "This is a hub of git-parler: see git parler help hub\n");
+    let mut lines = head.split("\r\n");
+    assert_eq!(lines.next(), Some("HTTP/1.1 426 Upgrade Required"));
+    assert!(lines.any(|line| line == format!("Content-Length: {}", text.len())), "{head}");
+    // What a proxy in front makes of the request when it is not told to hand on the upgrade.
+    assert_eq!(told("GET / HTTP/1.1\r\nConnection: close\r\nSec-WebSocket-Version: 13\r\n\r\n").await, page);
+    assert_eq!(told("GET / HTTP/1.0\r\n\r\n").await, page);
+    let body = "x".repeat(30_000);
+    let posted = told(&format!("POST / HTTP/1.1\r\nContent-Length: 30000\r\n\r\n{body}")).await;
+    assert!(posted.starts_with("HTTP/1.1 405 ") && posted.ends_with("\r\n\r\n"), "{posted}");
+    // The beginning of TLS.
+    let secure = answered(address, [22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3].repeat(40), u64::MAX).await;
+    assert!(secure.starts_with("HTTP/1.1 400 "), "{secure}");
     hub.stop().await.unwrap();
 }
 
