@@ -1,7 +1,7 @@
 //! What the client is told: every setting comes in here, since this crate reads neither environment nor configuration.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -126,21 +126,23 @@ impl FromStr for HubAddress {
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let (host, port) = match rest.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, port.parse().map_err(|_| wrong())?),
+            Some((host, port)) if !port.ends_with(']') => {
+                let is_number = port.bytes().all(|b| b.is_ascii_digit());
+                (host, port.parse().ok().filter(|_| is_number).ok_or_else(wrong)?)
+            }
             _ => (rest, if tls { 443 } else { 80 }),
         };
-        let bracketed = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
-        let right = match bracketed {
-            Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        let host = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
+            // Signed as part of the origin, so an address that can be written in many ways is written in one.
+            Some(address) => address.parse::<Ipv6Addr>().ok().map(|address| format!("[{address}]")),
             None => {
-                !host.is_empty()
-                    && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+                let is_name =
+                    host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
+                (is_name && !host.is_empty()).then(|| host.to_ascii_lowercase())
             }
         };
-        if !right || port == 0 {
-            return Err(wrong());
-        }
-        Ok(Self::Url { tls, host: host.to_ascii_lowercase(), port })
+        let host = host.filter(|_| port != 0).ok_or_else(wrong)?;
+        Ok(Self::Url { tls, host, port })
     }
 }
 
@@ -156,6 +158,8 @@ mod tests {
             ("wss://hub.example", "wss://hub.example:443"),
             ("ws://[::1]:9", "ws://[::1]:9"),
             ("ws://[::1]", "ws://[::1]:80"),
+            ("wss://[2001:DB8:0:0::1]/", "wss://[2001:db8::1]:443"),
+            ("wss://hub.example:0080", "wss://hub.example:80"),
         ] {
             assert_eq!(text.parse::<HubAddress>().unwrap().origin(), origin);
         }
@@ -174,6 +178,9 @@ mod tests {
             "ws://[::g]:1",
             "ws://::1:7",
             "ws://a:70000",
+            "ws://a:+80",
+            "ws://a:",
+            "wss://[::1%eth0]",
             "LOCAL",
         ] {
             assert!(text.parse::<HubAddress>().is_err(), "{text}");

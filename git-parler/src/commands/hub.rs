@@ -32,9 +32,12 @@ pub(crate) fn run(context: &Context, arguments: &Hub) -> Result<(), Failure> {
     }
     let folder = arguments.folder.clone().unwrap_or_else(|| context.settings.data_folder.join("served"));
     let listen = address(arguments.listen.as_deref().unwrap_or(LISTEN_DEFAULT))?;
-    let names = names(arguments, listen)?;
+    let addresses = addresses(arguments, listen)?;
+    let names: Vec<String> = addresses.iter().map(HubAddress::origin).collect();
+    // Behind a proxy the hub itself listens on loopback, and is reached from everywhere.
+    let is_reached = !listen.ip().is_loopback() || addresses.iter().any(|address| !address.is_loopback());
     files::private_dir(&folder)?;
-    let secret = secret(arguments, listen, &folder)?;
+    let secret = secret(arguments, is_reached, &folder)?;
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_max_level(tracing_subscriber::filter::LevelFilter::INFO)
@@ -87,8 +90,8 @@ fn address(text: &str) -> Result<SocketAddr, Failure> {
     })
 }
 
-/// Returns the names by which clients reach the hub, as they sign them; beyond loopback there must be one.
-fn names(arguments: &Hub, listen: SocketAddr) -> Result<Vec<String>, Failure> {
+/// Returns the addresses by which clients reach the hub; beyond loopback there must be one.
+fn addresses(arguments: &Hub, listen: SocketAddr) -> Result<Vec<HubAddress>, Failure> {
     if arguments.url.is_empty() && !listen.ip().is_loopback() {
         return Err(Failure::new(
             Code::Usage,
@@ -97,15 +100,16 @@ fn names(arguments: &Hub, listen: SocketAddr) -> Result<Vec<String>, Failure> {
         .hint("add `--url wss://<host>` (behind a proxy with TLS) or `--url ws://<host>:<port>`"));
     }
     let parse = |url: &String| match url.parse::<HubAddress>() {
-        Ok(address @ HubAddress::Url { .. }) => Ok(address.origin()),
+        Ok(address @ HubAddress::Url { .. }) => Ok(address),
         Ok(HubAddress::Local) => Err(Failure::new(Code::Usage, "`local` is the local hub's name")),
         Err(error) => Err(Failure::new(Code::Usage, error)),
     };
     arguments.url.iter().map(parse).collect()
 }
 
-/// Returns the join secret and its file, when the hub is to be closed: always beyond loopback, unless told otherwise.
-fn secret(arguments: &Hub, listen: SocketAddr, folder: &Path) -> Result<Option<(String, PathBuf)>, Failure> {
+/// Returns the join secret and its file, when the hub is to be closed: always when it is reached from elsewhere, unless told
+/// otherwise.
+fn secret(arguments: &Hub, is_reached: bool, folder: &Path) -> Result<Option<(String, PathBuf)>, Failure> {
     if let Some(path) = &arguments.join_secret_file {
         let text = std::fs::read_to_string(path)
             .map_err(|error| Failure::new(Code::Io, format!("cannot read {}: {error}", path.display())))?;
@@ -121,7 +125,7 @@ fn secret(arguments: &Hub, listen: SocketAddr, folder: &Path) -> Result<Option<(
         }
         return Ok(Some((secret, path.clone())));
     }
-    if arguments.open || listen.ip().is_loopback() {
+    if arguments.open || !is_reached {
         return Ok(None);
     }
     let path = folder.join("join-secret");
