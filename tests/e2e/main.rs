@@ -13,6 +13,7 @@ mod served_hub;
 mod setup;
 mod strace;
 mod terminal;
+mod tls;
 mod two;
 
 /// The program under test.
