@@ -9,10 +9,14 @@ use serde_json::Value;
 
 /// A crate, the crates of ours that it may use, and libraries that it must not reach by any way.
 const ARROWS: [(&str, &[&str], &[&str]); 7] = [
-    ("protocol", &[], &["tokio", "mio", "gix", "rusqlite", "clap", "getrandom", "tempfile", "tracing"]),
-    ("bundle", &[], &["tokio", "mio", "rusqlite", "clap", "ed25519-dalek", "tokio-tungstenite"]),
+    (
+        "protocol",
+        &[],
+        &["tokio", "mio", "gix", "rusqlite", "clap", "getrandom", "tempfile", "tracing", "rustls"],
+    ),
+    ("bundle", &[], &["tokio", "mio", "rusqlite", "clap", "ed25519-dalek", "tokio-tungstenite", "rustls"]),
     ("client", &["protocol"], &["gix", "gix-pack", "rusqlite", "clap"]),
-    ("hub", &["protocol"], &["gix", "gix-pack", "clap"]),
+    ("hub", &["protocol"], &["gix", "gix-pack", "clap", "rustls"]),
     ("git-parler", &["protocol", "bundle", "client", "hub"], &[]),
     ("kit", &["protocol", "bundle", "client", "hub"], &["clap"]),
     ("fuzz", &[], &["clap"]),

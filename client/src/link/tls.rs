@@ -65,7 +65,7 @@ pub enum TlsError {
         ca_file: Option<PathBuf>,
     },
     /// The certificate is for other hosts.
-    #[error("its certificate is not for this name but for {}", listed(names))]
+    #[error("its certificate is {}", listed(names))]
     WrongName {
         /// The names in it, cleaned.
         names: Vec<String>,
@@ -211,9 +211,13 @@ fn bare(name: &str) -> String {
 
 fn listed(names: &[String]) -> String {
     match names.len() {
-        0 => "none".to_owned(),
-        1..=NAMES_SHOWN => names.join(", "),
-        more => format!("{} and {} more", names[..NAMES_SHOWN].join(", "), more - NAMES_SHOWN),
+        // Whatever its common name says: rustls, like every browser, does not look at that.
+        0 => "for no name at all: it has no subjectAltName".to_owned(),
+        1..=NAMES_SHOWN => format!("not for this name but for {}", names.join(", ")),
+        more => {
+            let shown = names[..NAMES_SHOWN].join(", ");
+            format!("not for this name but for {shown} and {} more", more - NAMES_SHOWN)
+        }
     }
 }
 

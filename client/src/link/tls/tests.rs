@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use kit::{Authority, Certificate, Line, TlsProxy};
@@ -129,6 +130,10 @@ async fn a_certificate_for_other_names_is_refused_with_the_names() {
     let (_proxy, settings) = scene.behind(&certificate, "localhost");
     let sentence = refusal(&settings).await.to_string();
     assert!(sentence.ends_with("h4.example and 4 more"), "{sentence}");
+    // As many are made at home: with a common name alone.
+    let (_proxy, settings) = scene.behind(&scene.authority.certify(&[]), "localhost");
+    let sentence = refusal(&settings).await.to_string();
+    assert_eq!(sentence, "its certificate is for no name at all: it has no subjectAltName");
 }
 
 #[tokio::test]
@@ -161,21 +166,22 @@ async fn a_server_that_wants_a_certificate_of_the_client_is_not_tried_again() {
 #[tokio::test]
 async fn what_speaks_no_tls_is_told_from_what_speaks_an_old_one() {
     let scene = Scene::new().await;
-    let plain = answering(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+    let (plain, _) = answering(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
     let error = refusal(&scene.settings(&format!("wss://{plain}"))).await;
     assert!(matches!(*error, TlsError::NotTls), "{error:?}");
     assert!(error.hint().unwrap().contains("ws://"));
     // The alert `protocol_version`, as a server says it that stops at TLS 1.1.
-    let old = answering(&[21, 3, 1, 0, 2, 2, 70]).await;
+    let (old, dials) = answering(&[21, 3, 1, 0, 2, 2, 70]).await;
     let error = refusal(&scene.settings(&format!("wss://{old}"))).await;
     assert!(matches!(*error, TlsError::TooOld), "{error:?}");
+    assert_eq!(dials.load(Ordering::SeqCst), 1, "nothing gets better by asking again");
 }
 
 #[tokio::test]
 async fn a_plain_dial_to_a_port_with_tls_is_answered_with_the_right_scheme() {
     let scene = Scene::new().await;
     let proxy = TlsProxy::new(&scene.authority.certify(&["127.0.0.1"])).to(scene.peer.address());
-    let redirect = answering(b"HTTP/1.1 308 Permanent Redirect\r\nLocation: https://h/\r\n\r\n").await;
+    let (redirect, _) = answering(b"HTTP/1.1 308 Permanent Redirect\r\nLocation: https://h/\r\n\r\n").await;
     for address in [proxy.address(), redirect] {
         let error = link(&scene.settings(&format!("ws://{address}"))).unwrap().logged_in().await.unwrap_err();
         assert!(matches!(error, LinkError::NotAHub { .. }), "{error:?}");
@@ -194,8 +200,9 @@ async fn a_handshake_that_is_not_answered_or_cut_off_may_pass() {
     let link_to = Link::new(Dialer::new(&settings, seat, None).unwrap().with_patience(patience));
     let error = link_to.logged_in().await.unwrap_err();
     assert_eq!(said(&error), "it does not answer the TLS handshake within 20ms");
-    let cut = answering(b"").await;
+    let (cut, dials) = answering(b"").await;
     let error = link(&scene.settings(&format!("wss://{cut}"))).unwrap().logged_in().await.unwrap_err();
+    assert!(dials.load(Ordering::SeqCst) > 1, "it may be a hub that starts again");
     assert_eq!(said(&error), "it hangs up within the TLS handshake");
     assert!(error.hint().unwrap().contains("ws://"), "{:?}", error.hint());
     let proxy = TlsProxy::new(&scene.authority.certify(&["localhost"])).to(scene.peer.address());
@@ -284,16 +291,18 @@ fn said(error: &LinkError) -> String {
     std::error::Error::source(error).map(ToString::to_string).unwrap_or_default()
 }
 
-/// Starts something that says `answer` to whatever it is told, and hangs up.
-async fn answering(answer: &'static [u8]) -> SocketAddr {
+/// Starts something that says `answer` to whatever it is told, and hangs up; returns where, and how often it was dialled.
+async fn answering(answer: &'static [u8]) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let (address, dials) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+    let count = dials.clone();
     tokio::spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
+            count.fetch_add(1, Ordering::SeqCst);
             assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
             stream.write_all(answer).await.unwrap();
         }
     });
-    address
+    (address, dials)
 }
