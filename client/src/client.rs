@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use protocol::conn::client::LoggedIn;
-use protocol::frame::{Ack, Answer, Empty, OpenRoom, OpenedRoom, Request};
+use protocol::frame::{Ack, Answer, OpenRoom, OpenedRoom, Request, Rooms};
 use protocol::id::RoomId;
 use protocol::key::HubId;
 use protocol::limits::Limits;
@@ -167,7 +167,7 @@ impl Client {
 
     /// Looks for the home among the rooms of this seat, by its own genesis and not by the hub's word.
     async fn find_home(&self) -> Result<OpenedRoom, Error> {
-        let Answer::Rooms(list) = self.link.request(Request::Rooms(Empty {})).await? else {
+        let Answer::Rooms(list) = self.link.request(Request::Rooms(Rooms::default())).await? else {
             unreachable!("an answer is read by the kind of its request")
         };
         let home = list.rooms.into_iter().find_map(|row| {

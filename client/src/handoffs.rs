@@ -244,6 +244,6 @@ fn bundles(message: &CheckedMessage) -> impl Iterator<Item = &BundlePart> {
     let parts = message.body.iter().flat_map(|body| &body.parts);
     parts.filter_map(|part| match part {
         Part::Bundle(bundle) if listed.contains(&bundle.blob) => Some(&**bundle),
-        Part::Bundle(_) | Part::Text(_) | Part::Unknown(_) => None,
+        Part::Bundle(_) | Part::Text(_) | Part::Topic(_) | Part::Unknown(_) => None,
     })
 }

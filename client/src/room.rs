@@ -8,8 +8,8 @@ use protocol::id::RoomId;
 use protocol::key::{AgentId, UserId};
 use protocol::limits::PULL_ENTRIES_MAX;
 use protocol::refusal::RefusalCode;
-use protocol::room::{CheckedMessage, Members, RangeError, Reading, verify_range};
-use protocol::statement::LogPoint;
+use protocol::room::{CheckedMessage, Members, RangeChecks, RangeError, RangeOutcome, Reading, verify_range};
+use protocol::statement::{LogPoint, RoomKind};
 
 use crate::error::Error;
 use crate::link::{Link, LinkError};
@@ -30,7 +30,7 @@ impl Room {
     /// Takes up what is remembered of the room `id` that `owner` has opened.
     pub(crate) fn open(memory: RoomMemory, id: RoomId, owner: UserId) -> Result<Self, Error> {
         let state = memory.load()?;
-        let mut room = Self { id, owner, memory, state, members: Members::new(owner) };
+        let mut room = Self { id, owner, memory, state, members: Members::of(id, owner, RoomKind::Home) };
         room.members = room.members_known();
         Ok(room)
     }
@@ -155,10 +155,12 @@ impl Room {
                 self.state.note_seat(&seat);
             }
         }
-        let digests: Vec<_> = page.entries.iter().map(|entry| entry.message.digest()).collect();
+        let digests: Vec<_> = page.entries.iter().map(|entry| entry.content.digest()).collect();
         let known = |seq| self.state.known(seq);
-        let (readings, end) = verify_range(self.id, page.start, page.entries, &self.members, known)
-            .map_err(|source| self.fork(source))?;
+        let checks = RangeChecks { members: &self.members, counters: None, accepted: 0 };
+        let outcome = verify_range(checks, page.start, page.entries, known).whole();
+        let RangeOutcome { readings, end, members, .. } = outcome.map_err(|source| self.fork(source))?;
+        self.members = members;
         let mut point = page.start;
         let points = digests.iter().map(|digest| {
             point = protocol::room::extend(&point, digest);
@@ -172,7 +174,7 @@ impl Room {
     }
 
     fn members_known(&self) -> Members {
-        let mut members = Members::new(self.owner);
+        let mut members = Members::of(self.id, self.owner, RoomKind::Home);
         for seat in self.state.seats() {
             if let Ok(seat) = seat.clone().verify() {
                 members.note_seat(&seat);
@@ -186,6 +188,8 @@ impl Room {
 fn good(readings: Vec<Reading>) -> impl Iterator<Item = CheckedMessage> {
     readings.into_iter().filter_map(|reading| match reading {
         Reading::Good(message) => Some(*message),
-        Reading::Invalid { .. } | Reading::NotMember { .. } => None,
+        Reading::Act(_) | Reading::Repeated { .. } | Reading::Invalid { .. } | Reading::NotMember { .. } => {
+            None
+        }
     })
 }

@@ -242,6 +242,7 @@ where
         loop {
             match self.end.poll() {
                 Some(HubOutput::Send(packet)) => self.outbox.push(packet, None, Instant::now()),
+                Some(HubOutput::Pass(_)) => self.end.pass(None),
                 Some(HubOutput::LoggedIn(identity)) => self.log_in(*identity).await,
                 Some(HubOutput::Request(id, request)) => self.start(id, request),
                 Some(HubOutput::Chunk { id, bytes, last }) => self.transfers.chunk(id, bytes, last),
@@ -260,7 +261,7 @@ where
 
     /// Notes who it is before any request of theirs is looked at.
     async fn log_in(&mut self, identity: Identity) {
-        let Identity { agent, seat } = identity;
+        let Identity { agent, seat, .. } = identity;
         // Commands are short: one that comes while its agent has as many as it may waits a little for its turn.
         let patience = seconds(self.hub.ends.limits.authentication_seconds);
         if tokio::time::timeout(patience, self.admitted.log_in(agent)).await.is_err() {

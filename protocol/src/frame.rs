@@ -1,5 +1,7 @@
 //! The frames of the protocol: what client and hub say to each other, as text and as binary packets.
 
+mod entry;
+mod join;
 mod request;
 
 use serde::{Deserialize, Serialize};
@@ -13,10 +15,15 @@ use crate::refusal::Refusal;
 use crate::signed::{Countersigned, Signed};
 use crate::statement::{HubProof, Login, Seat};
 
+pub use entry::{Entry, EntryContent};
+pub use join::{
+    AskToJoin, Asked, JoinRequest, JoinStanding, JoinState, JoinerState, KeyRow, PutKey, RequestList,
+    Requests, RevokeKey,
+};
 pub use request::{
-    Ack, Acked, Answer, BlobReference, BlobReferences, Cancel, Empty, Entry, Find, GetBlob, Handoffs,
-    OpenRoom, OpenedRoom, Post, Posted, Pull, Pulled, PutBlob, PutDone, Request, RequestKind, RoomList,
-    RoomRow,
+    Ack, Acked, Answer, Append, Appended, BlobReference, BlobReferences, Cancel, Chain, ChainPage, Empty,
+    Find, GetBlob, Handoffs, OpenRoom, OpenedRoom, Post, Posted, Pull, Pulled, PutBlob, PutDone, Request,
+    RequestKind, RoomList, RoomRow, Rooms,
 };
 
 /// The number of a request on its connection; numbers rise.
@@ -89,6 +96,10 @@ pub struct Event {
 impl Event {
     /// The event of a hub that is about to close the connection.
     pub const CLOSING: &'static str = "closing";
+    /// The event for the owner of a room in which somebody asks to join.
+    pub const REQUESTS: &'static str = "requests";
+    /// The event for an agent that was let into a room or put out of one.
+    pub const ROOMS: &'static str = "rooms";
 }
 
 /// A text frame from a client.

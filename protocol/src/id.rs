@@ -90,6 +90,10 @@ fixed_text!(
     RoomId, 32, HEXLOWER, "room id", "64 lower-case hex digits"
 );
 fixed_text!(
+    /// The first 12 bytes of a room id: what a session key says of its room.
+    Room12, 12, HEXLOWER, "room prefix", "24 lower-case hex digits"
+);
+fixed_text!(
     /// A SHA-256 over a statement's preimage, a body, or a log.
     Digest, 32, HEXLOWER, "digest", "64 lower-case hex digits"
 );
@@ -110,6 +114,14 @@ impl BlobId {
     /// Returns the id of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
+    }
+}
+
+impl RoomId {
+    /// Returns the first 12 bytes.
+    pub fn room12(&self) -> Room12 {
+        let (first, _) = self.0.split_first_chunk().expect("32 bytes have 12 first ones");
+        Room12(*first)
     }
 }
 

@@ -39,6 +39,7 @@ kind!(/** The kind of a seat's key, `U…`. */ Agent, "agent id", Some(160));
 kind!(/** The kind of a user's key, `A…`. */ User, "user id", Some(0));
 kind!(/** The kind of a hub's key, `N…`. */ Hub, "hub id", Some(104));
 kind!(/** The kind of a closed hub's join key, 64 hex digits. */ Join, "join key", None);
+kind!(/** The kind of the key that a session key stands for, 64 hex digits. */ Invite, "invite key", None);
 
 /// The public half of a key of kind `K`.
 pub struct PublicKey<K> {
@@ -60,6 +61,8 @@ pub type UserId = PublicKey<User>;
 pub type HubId = PublicKey<Hub>;
 /// What a closed hub stores to check that a client knows the join secret.
 pub type JoinId = PublicKey<Join>;
+/// What a hub stores of a session key, and what the owner's word on it names.
+pub type InviteId = PublicKey<Invite>;
 /// A seat's key.
 pub type AgentKey = SecretKey<Agent>;
 /// A user's key.
@@ -68,6 +71,8 @@ pub type UserKey = SecretKey<User>;
 pub type HubKey = SecretKey<Hub>;
 /// The key that a join secret stands for.
 pub type JoinKey = SecretKey<Join>;
+/// The key that a session key stands for.
+pub type InviteKey = SecretKey<Invite>;
 
 impl<K: Kind> PublicKey<K> {
     /// Takes the raw 32 bytes. Whether they are a point on the curve shows when a signature is checked.
@@ -139,6 +144,20 @@ impl JoinKey {
         hash.update(b"git-parler/v1/join-secret\0");
         hash.update(secret.as_bytes());
         Self::from_seed(&hash.finalize().into())
+    }
+}
+
+impl InviteKey {
+    /// Returns the key as one that passes at a closed hub: a live invite key stands in for the join key there.
+    pub fn as_pass(&self) -> JoinKey {
+        SecretKey { key: self.key.clone(), kind: PhantomData }
+    }
+}
+
+impl From<JoinId> for InviteId {
+    /// Takes the key of a pass that is not the hub's own for what it may be then: an invite's.
+    fn from(pass: JoinId) -> Self {
+        Self::from_bytes(pass.bytes)
     }
 }
 

@@ -7,6 +7,7 @@ pub mod clean;
 pub mod conn;
 pub mod frame;
 pub mod id;
+pub mod invite;
 pub mod json;
 pub mod key;
 pub mod limits;
@@ -15,6 +16,7 @@ pub mod refusal;
 pub mod room;
 pub mod signed;
 pub mod statement;
+pub mod words;
 
 /// Configures a property test: seeded, so that a run repeats, and 20 times as many cases with `TEST_EFFORT=long`.
 #[cfg(test)]

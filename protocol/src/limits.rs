@@ -79,6 +79,10 @@ limits! {
     blobs_bytes_max: 1024 * MIB, Bytes, "the disk for blobs";
     staged_per_agent_max: 4, Count, "unfinished uploads of an agent";
     rooms_per_agent_max: 256, Count, "rooms of an agent";
+    members_max: 256, Count, "members of a room";
+    requests_per_address_max: 3, Count, "requests to join that wait, by one key from one address";
+    requests_per_key_max: 20, Count, "requests to join that wait, by one key";
+    request_days: 7, Count, "the days a request to join waits";
     message_days: 30, Count, "the days a message is kept";
     messages_kept_min: 10_000, Count, "the newest messages of a room that are kept whatever their age";
     blob_idle_days: 14, Count, "the days a blob is kept that nobody reads";
@@ -116,6 +120,24 @@ pub const MESSAGE_BLOBS_MAX: usize = 16;
 pub const READERS_MAX: u64 = 8;
 /// The longest name of a reader, in characters of `a-z0-9-`.
 pub const READER_NAME_MAX: usize = 16;
+/// The most entries of a room's membership chain.
+pub const CHAIN_ENTRIES_MAX: usize = 10_000;
+/// How many agents one denial names at most.
+pub const DENIED_AGENTS_MAX: usize = 64;
+/// How many session keys of one room a hub keeps, live or not.
+pub const KEYS_MAX: u64 = 64;
+/// How often one session key can admit at most.
+pub const KEY_USES_MAX: u64 = 256;
+/// The longest life of a session key, in milliseconds: 366 days.
+pub const KEY_MILLIS_MAX: i64 = 366 * 24 * 3600 * 1000;
+/// The longest recap of a session, in bytes; it is split over messages.
+pub const RECAP_BYTES_MAX: usize = 1024 * 1024;
+/// The longest topic of a session, in bytes.
+pub const TOPIC_BYTES_MAX: usize = 200;
+/// How many rooms one `rooms` returns at most.
+pub const ROOMS_PAGE_MAX: usize = 64;
+/// How many requests to join one `requests` returns at most.
+pub const REQUESTS_PAGE_MAX: usize = 32;
 /// The longest life of a seat statement, in milliseconds: 90 days.
 pub const SEAT_MILLIS_MAX: i64 = 90 * 24 * 3600 * 1000;
 /// The longest name of a seat, in bytes.

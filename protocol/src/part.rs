@@ -39,7 +39,15 @@ impl Body {
     pub fn bundle(&self) -> Option<&BundlePart> {
         self.parts.iter().find_map(|part| match part {
             Part::Bundle(bundle) => Some(&**bundle),
-            Part::Text(_) | Part::Unknown(_) => None,
+            Part::Text(_) | Part::Topic(_) | Part::Unknown(_) => None,
+        })
+    }
+
+    /// Returns the topic that the body gives the session, if it gives one.
+    pub fn topic(&self) -> Option<&str> {
+        self.parts.iter().find_map(|part| match part {
+            Part::Topic(topic) => Some(topic.as_str()),
+            Part::Text(_) | Part::Bundle(_) | Part::Unknown(_) => None,
         })
     }
 }
@@ -49,6 +57,8 @@ impl Body {
 pub enum Part {
     /// Plain text.
     Text(String),
+    /// What a session is about.
+    Topic(String),
     /// A handoff.
     Bundle(Box<BundlePart>),
     /// A part of a kind that this version does not know, kept as it came.
@@ -205,6 +215,7 @@ impl Part {
     pub fn label(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
+            Self::Topic(topic) => format!("[topic: {topic}]"),
             Self::Bundle(bundle) => format!("[bundle: {}]", bundle.summary),
             Self::Unknown(value) => {
                 let kind = value.get("kind").and_then(Value::as_str).unwrap_or("part");
@@ -224,6 +235,12 @@ struct TextPart {
     text: String,
 }
 
+#[derive(Serialize, Deserialize)]
+struct TopicPart {
+    kind: String,
+    summary: String,
+}
+
 #[derive(Serialize)]
 struct TaggedBundle<'a> {
     kind: &'static str,
@@ -235,6 +252,9 @@ impl Serialize for Part {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Text(text) => TextPart { kind: TEXT.to_owned(), text: text.clone() }.serialize(serializer),
+            Self::Topic(topic) => {
+                TopicPart { kind: TOPIC.to_owned(), summary: topic.clone() }.serialize(serializer)
+            }
             Self::Bundle(bundle) => TaggedBundle { kind: BundlePart::KIND, bundle }.serialize(serializer),
             Self::Unknown(value) => value.serialize(serializer),
         }
@@ -251,6 +271,10 @@ impl<'de> Deserialize<'de> for Part {
                 let part: TextPart = json::shape(value).map_err(de::Error::custom)?;
                 Ok(Self::Text(part.text))
             }
+            Some(TOPIC) => {
+                let part: TopicPart = json::shape(value).map_err(de::Error::custom)?;
+                Ok(Self::Topic(part.summary))
+            }
             Some(BundlePart::KIND) => {
                 let part: BundlePart = json::shape(value).map_err(de::Error::custom)?;
                 part.check().map_err(de::Error::custom)?;
@@ -263,6 +287,7 @@ impl<'de> Deserialize<'de> for Part {
 
 /// The kind of a text part.
 const TEXT: &str = "text";
+const TOPIC: &str = "com.parler.topic";
 
 #[cfg(test)]
 mod tests {

@@ -50,6 +50,10 @@ codes! {
     NotFound = "not_found",
     /// The blob was there and expired.
     Gone = "gone",
+    /// The session key admits nobody, whatever the reason.
+    KeyRefused = "key_refused",
+    /// The agent was turned away for good.
+    Denied = "denied",
     /// The act is the owner's.
     NotOwner = "not_owner",
     /// The room takes no more entries.
@@ -95,6 +99,9 @@ pub struct Refusal {
     /// With `conflict` of a message: the author's next free number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_n: Option<u64>,
+    /// With `conflict` of an owner's act: the end of the chain that it should have continued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<Box<crate::room::ChainEnd>>,
     /// With `too_large` and `over_quota`: the limit, in the unit of what was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
@@ -112,6 +119,7 @@ impl Refusal {
             hint: None,
             retry_after_ms: None,
             next_n: None,
+            chain: None,
             limit: None,
             base: None,
         }
@@ -121,6 +129,14 @@ impl Refusal {
     pub(crate) fn cleaned(self) -> Self {
         let clean = |text: &str| clean::line(text).chars().take(SENTENCE_CHARACTERS_MAX).collect::<String>();
         Self { message: clean(&self.message), hint: self.hint.as_deref().map(clean), ..self }
+    }
+
+    /// The one answer for a session key that admits nobody, whether wrong, expired, used up, revoked or of somebody denied.
+    pub fn key_refused() -> Self {
+        Self::new(
+            RefusalCode::KeyRefused,
+            "the key admits nobody: it is wrong, or expired, used up or revoked",
+        )
     }
 
     /// The one answer for what is not there and what is not yours.

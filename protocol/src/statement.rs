@@ -2,12 +2,16 @@
 //!
 //! Fields stand in the order in which they are written; a reader accepts any order.
 
+mod membership;
+
 use serde::{Deserialize, Serialize};
 
-use crate::id::{BlobId, Digest, Nonce, RoomId, Salt};
+pub use self::membership::{Admit, Membership, Op, Role};
+use crate::clean;
+use crate::id::{BlobId, Digest, Nonce, Room12, RoomId, Salt};
 use crate::json;
-use crate::key::{Agent, AgentId, Hub, HubId, User};
-use crate::limits::{NAME_BYTES_MAX, SEAT_MILLIS_MAX};
+use crate::key::{Agent, AgentId, Hub, HubId, InviteId, User};
+use crate::limits::{KEY_MILLIS_MAX, KEY_USES_MAX, NAME_BYTES_MAX, SEAT_MILLIS_MAX};
 use crate::signed::Statement;
 
 /// Unix time in milliseconds.
@@ -137,6 +141,64 @@ pub struct Message {
     pub needs: Vec<String>,
 }
 
+/// The owner's word on a session key: whoever holds its secret may ask to join, for so long and so often.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    /// The room it asks for.
+    pub room: RoomId,
+    /// The public half of what the secret stands for.
+    pub invite: InviteId,
+    /// When it was signed.
+    pub issued: UnixMillis,
+    /// From when on it admits nobody.
+    pub expires: UnixMillis,
+    /// How many may be admitted by it.
+    pub max_uses: u64,
+    /// Whether any connected seat of the owner admits whoever asks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub auto: bool,
+    /// Features without which the key is void.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
+}
+
+/// An agent asks to be let into a room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Join {
+    /// The hub on which the room is.
+    pub hub: HubId,
+    /// How the room's id begins, which is all that the agent knows of it.
+    pub room12: Room12,
+    /// The invite key that countersigns.
+    pub invite: InviteId,
+    /// The name by which the agent wants to go: a label, never identity.
+    pub name: String,
+    /// When it was signed.
+    pub asked: UnixMillis,
+    /// Features without which the request is void.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
+}
+
+/// Says whether `name` can be somebody's: one line that shows, of at most 100 bytes, with something in it.
+///
+/// ```
+/// use protocol::statement::is_name;
+/// assert!(is_name("ana/app"));
+/// assert!(!is_name("  ") && !is_name("ana\u{202e}") && !is_name(&"a".repeat(101)));
+/// ```
+pub fn is_name(name: &str) -> bool {
+    !name.trim().is_empty() && name.len() <= NAME_BYTES_MAX && !name.chars().any(clean::is_hidden)
+}
+
+impl Key {
+    /// Says whether the statement keeps to the limits of its kind: a life of at most a year, and 1 to 256 uses.
+    pub fn is_lawful(&self) -> bool {
+        let life = self.expires.saturating_sub(self.issued);
+        (1..=KEY_MILLIS_MAX).contains(&life) && (1..=KEY_USES_MAX).contains(&self.max_uses)
+    }
+}
+
 impl Seat {
     /// Says whether the statement keeps to the limits of its kind: a life of at most 90 days and a name of at most 100 bytes.
     pub fn is_lawful(&self) -> bool {
@@ -168,10 +230,15 @@ statements! {
             self.kind != RoomKind::Home || bytes == json::write(&Self::home(self.hub))
         }
     }
+    Membership by User = "membership" {}
     Message by Agent = "message" {
         const IS_VOID_WITHOUT_NEEDS: bool = false;
     }
+    Key by User = "key" {}
+    Join by Agent = "join" {}
 }
 
-/// The type of the countersignature by which a closed hub's join key lets a login in.
+/// The type of the countersignature by which the holder of a session key vouches for a request to join.
+pub const ASK: &str = "ask";
+/// The type of the countersignature by which a closed hub's join key, or a live invite key, lets a login in.
 pub const PASS: &str = "pass";

@@ -185,6 +185,7 @@ impl Dialer {
             origin: self.origin.clone(),
             known,
             join,
+            invite: None,
             nonce: Nonce::from_bytes(nonce),
         };
         Ok((socket, config))

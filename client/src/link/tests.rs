@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use kit::Line;
-use protocol::frame::{Answer, Empty, PutBlob, Request, RequestKind};
+use protocol::frame::{Answer, Empty, PutBlob, Request, RequestKind, Rooms};
 use protocol::id::{BlobId, RoomId};
 use protocol::key::HubKey;
 use protocol::refusal::RefusalCode;
@@ -100,7 +100,7 @@ async fn a_hub_that_never_answers_a_request_is_given_up() {
     let link = Link::new(Dialer::new(&settings, seat, None).unwrap().with_patience(patience));
     link.logged_in().await.unwrap();
     peer.ignore(RequestKind::Rooms);
-    let error = link.request(Request::Rooms(Empty {})).await.unwrap_err();
+    let error = link.request(Request::Rooms(Rooms::default())).await.unwrap_err();
     assert_eq!(error.code(), "hub_unreachable");
 }
 

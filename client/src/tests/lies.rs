@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use protocol::frame::Answer;
+use protocol::frame::{Answer, EntryContent};
 use protocol::id::BlobId;
 
 use super::peer::Peer;
@@ -43,7 +43,8 @@ async fn an_altered_body_is_left_out() {
     let found = listed(|answer| {
         if let Answer::Pull(page) = answer {
             for entry in page.entries.iter_mut().filter(|entry| entry.seq == 2) {
-                entry.body = entry.body.take().map(|body| body.replace("change 1", "change X"));
+                let EntryContent::Message { body: Some(body), .. } = &mut entry.content else { continue };
+                *body = body.replace("change 1", "change X");
             }
         }
     });

@@ -142,6 +142,7 @@ async fn serve(
                         return;
                     }
                 }
+                HubOutput::Pass(_) => end.pass(None),
                 HubOutput::Request(id, request) => {
                     let kind = request.kind();
                     shelf.lock().unwrap().request(&mut end, connection, id, request);

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use protocol::conn::HubEnd;
 use protocol::frame::{
-    Acked, Answer, BlobReference, BlobReferences, Empty, Entry, Go, OpenedRoom, Posted, Pulled, PutDone,
-    Request, RequestId, RequestKind, RoomList, RoomRow,
+    Acked, Answer, BlobReference, BlobReferences, Empty, Entry, EntryContent, Go, OpenedRoom, Posted, Pulled,
+    PutDone, Request, RequestId, RequestKind, RoomList, RoomRow,
 };
 use protocol::id::{BlobId, RoomId};
 use protocol::refusal::{Refusal, RefusalCode};
@@ -113,8 +113,10 @@ impl Shelf {
                     room: *room,
                     genesis: log.genesis.clone(),
                     end: log.end(),
+                    cursor: None,
+                    pending: None,
                 };
-                Answer::Rooms(RoomList { rooms: self.rooms.iter().map(row).collect() })
+                Answer::Rooms(RoomList { rooms: self.rooms.iter().map(row).collect(), more: false })
             }
             Request::Post(post) => Answer::Post(Posted { seq: self.post(post)? }),
             Request::Pull(pull) => {
@@ -123,7 +125,10 @@ impl Shelf {
                 let limit = usize::try_from(pull.limit.min(3)).unwrap();
                 let mut entries: Vec<_> = log.entries[after..].iter().take(limit).cloned().collect();
                 if !pull.bodies {
-                    entries.iter_mut().for_each(|entry| entry.body = None);
+                    for entry in &mut entries {
+                        let EntryContent::Message { body, .. } = &mut entry.content else { continue };
+                        *body = None;
+                    }
                 }
                 let (base, seats) = (log.points[0], self.seats.clone());
                 Answer::Pull(Pulled { start: log.points[after], entries, seats, base, end: log.end() })
@@ -149,8 +154,9 @@ impl Shelf {
         let (digest, by) = (post.message.digest(), post.message.by());
         let said = post.message.clone().verify().unwrap();
         let mut next_n = 1;
-        for entry in log.entries.iter().filter(|entry| entry.message.by() == by) {
-            if entry.message.digest() == digest {
+        let by_author = |entry: &&Entry| entry.content.as_message().is_some_and(|(said, _)| said.by() == by);
+        for entry in log.entries.iter().filter(by_author) {
+            if entry.content.digest() == digest {
                 return Ok(entry.seq);
             }
             next_n += 1;
@@ -164,7 +170,7 @@ impl Shelf {
         }
         let point = extend(&log.end(), &digest);
         log.points.push(point);
-        log.entries.push(Entry { seq: point.seq, message: post.message, body: Some(post.body) });
+        log.entries.push(Entry::message(point.seq, post.message, Some(post.body)));
         Ok(point.seq)
     }
 
@@ -173,7 +179,8 @@ impl Shelf {
         let mut found = Vec::new();
         for (room, log) in &self.rooms {
             for entry in log.entries.iter().rev() {
-                let said = entry.message.clone().verify().unwrap();
+                let Some((said, _)) = entry.content.as_message() else { continue };
+                let said = said.clone().verify().unwrap();
                 for blob in said.statement().blobs.iter().filter(|blob| wanted(*room, entry.seq, blob)) {
                     let available = self.blobs.contains_key(blob);
                     found.push(BlobReference { room: *room, seq: entry.seq, blob: *blob, available });

@@ -2,10 +2,11 @@
 
 use protocol::conn::client::{ClientFault, RequestError};
 use protocol::id::ParseError;
+use protocol::invite::SessionKeyError;
 use protocol::json::JsonError;
 use protocol::part::PartError;
 use protocol::refusal::{Refusal, RefusalCode};
-use protocol::room::RangeError;
+use protocol::room::{ActError, AdmissionError, ChainError, RangeError, RequestFault};
 use protocol::signed::StatementError;
 
 use super::{Code, Report};
@@ -21,6 +22,8 @@ impl Report for Refusal {
             RefusalCode::LoginRefused => Code::LoginRefused,
             RefusalCode::NotFound => Code::NotFound,
             RefusalCode::Gone => Code::Gone,
+            RefusalCode::KeyRefused => Code::KeyRefused,
+            RefusalCode::Denied => Code::Denied,
             RefusalCode::NotOwner => Code::NotOwner,
             RefusalCode::Closed => Code::Closed,
             RefusalCode::Conflict => Code::Conflict,
@@ -106,9 +109,78 @@ impl Report for PartError {
 impl Report for RangeError {
     fn code(&self) -> Code {
         match self {
-            Self::Sequence { .. } | Self::Fork { .. } | Self::Head { .. } | Self::Unanchored => {
+            Self::Sequence { .. }
+            | Self::Fork { .. }
+            | Self::Head { .. }
+            | Self::Act { .. }
+            | Self::Chain { .. }
+            | Self::Unanchored { .. }
+            | Self::Closed { .. } => Code::VerificationFailed,
+        }
+    }
+}
+
+impl Report for SessionKeyError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Malformed | Self::Mistyped | Self::Origin => Code::Usage,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Malformed | Self::Mistyped => Some("copy the whole key, from gp1- to its end".to_owned()),
+            Self::Origin => None,
+        }
+    }
+}
+
+impl Report for ChainError {
+    fn code(&self) -> Code {
+        match self {
+            Self::OtherRoom
+            | Self::NotOwner
+            | Self::Broken { .. }
+            | Self::Fork { .. }
+            | Self::Order { .. }
+            | Self::Full => Code::VerificationFailed,
+        }
+    }
+}
+
+impl Report for ActError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Closed => Code::Closed,
+            Self::Denied => Code::Denied,
+            Self::Full(_) => Code::TooMany,
+            Self::Home | Self::Unlawful | Self::Member | Self::NotMember => Code::Usage,
+            Self::Unknown => Code::Unsupported,
+        }
+    }
+}
+
+impl Report for RequestFault {
+    fn code(&self) -> Code {
+        match self {
+            Self::Statement(error) => Report::code(error),
+            Self::OtherRoom | Self::NotCountersigned | Self::OtherSeat | Self::Name | Self::ForeignKey => {
                 Code::VerificationFailed
             }
+            Self::Expired => Code::KeyRefused,
+        }
+    }
+}
+
+impl Report for AdmissionError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Genesis(_)
+            | Self::OtherRoom
+            | Self::NotHere
+            | Self::Entry { .. }
+            | Self::Chain(_)
+            | Self::NotAdmitted => Code::VerificationFailed,
         }
     }
 }

@@ -107,6 +107,7 @@ impl Peer {
             origin: "local".into(),
             known: None,
             join: None::<JoinKey>,
+            invite: None,
             nonce: Nonce::from_bytes([7; 32]),
         };
         change(&mut config);

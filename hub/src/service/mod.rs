@@ -96,6 +96,15 @@ impl<S: Store, W: Wake> Service<S, W> {
                 return paged(pages, self.handoffs(agent, request), Answer::Handoffs).await;
             }
             Request::Find(request) => return paged(pages, self.find(agent, request), Answer::Find).await,
+            Request::Append(_)
+            | Request::Chain(_)
+            | Request::PutKey(_)
+            | Request::RevokeKey(_)
+            | Request::Join(_)
+            | Request::JoinState(_)
+            | Request::Requests(_) => {
+                Err(Refusal::new(RefusalCode::Unsupported, "this hub opens homes only"))
+            }
             Request::PutBlob(_) | Request::GetBlob(_) | Request::Cancel(_) | Request::Ping(_) => {
                 unreachable!("the connection sees to these itself")
             }

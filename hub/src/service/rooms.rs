@@ -10,6 +10,6 @@ use crate::store::Store;
 
 impl<S: Store, W: Wake> Service<S, W> {
     pub(super) async fn rooms(&self, agent: AgentId) -> Result<RoomList, Refusal> {
-        Ok(RoomList { rooms: self.store.rooms(agent).await.refuse()? })
+        Ok(RoomList { rooms: self.store.rooms(agent).await.refuse()?, more: false })
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use protocol::frame::{BlobReferences, Entry};
 use protocol::id::{BlobId, Digest, RoomId};
 use protocol::limits::READERS_MAX;
-use protocol::room::{Members, verify_range};
-use protocol::statement::LogPoint;
+use protocol::room::{Members, RangeChecks, verify_range};
+use protocol::statement::{LogPoint, RoomKind};
 
 use super::sqlite::SqliteStore;
 use super::{PageLimit, Retention, Store, StoreError};
@@ -152,15 +152,16 @@ async fn the_log_has_no_holes_and_its_values_are_those_of_the_protocol(store: &i
     }
     let page = store.pull(two.agent(), room, 0, ALL).await.unwrap();
     assert_eq!(page.seats.len(), 2);
-    let mut members = Members::new(one.user.public());
+    let mut members = Members::of(room, one.user.public(), RoomKind::Home);
     for seat in page.seats {
         members.note_seat(&seat.verify().unwrap());
     }
     let start = LogPoint::start(room);
     let known = |seq| (seq == 0).then_some(start.log);
-    let (readings, end) = verify_range(room, page.start, page.entries, &members, known).unwrap();
-    assert_eq!((readings.len(), end), (6, page.end));
-    let good = readings.iter().filter(|reading| matches!(reading, protocol::room::Reading::Good(_)));
+    let checks = RangeChecks { members: &members, counters: None, accepted: 0 };
+    let outcome = verify_range(checks, page.start, page.entries, known).whole().unwrap();
+    assert_eq!((outcome.readings.len(), outcome.end), (6, page.end));
+    let good = outcome.readings.iter().filter(|reading| matches!(reading, protocol::room::Reading::Good(_)));
     assert_eq!(good.count(), 6);
 }
 
@@ -237,7 +238,9 @@ async fn a_page_ends_at_its_limits(store: &impl Store, _: &ManualClock) {
     let page = store.pull(ana.agent(), room, 1, PageLimit { bytes_max: 1, ..ALL }).await.unwrap();
     assert_eq!(seqs(&page.entries), [2]);
     let page = store.pull(ana.agent(), room, 0, PageLimit { bodies: false, ..ALL }).await.unwrap();
-    assert!(page.entries.iter().all(|entry| entry.body.is_none()));
+    assert!(
+        page.entries.iter().all(|entry| entry.content.as_message().is_some_and(|(_, body)| body.is_none()))
+    );
     let page = store.pull(ana.agent(), room, 5, ALL).await.unwrap();
     assert!(page.entries.is_empty() && page.start == page.end);
     let refused = store.pull(ana.agent(), room, 6, ALL).await;

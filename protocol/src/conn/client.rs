@@ -7,7 +7,7 @@ use crate::frame::{
     RequestKind, Welcome, chunk_packet, split_chunk,
 };
 use crate::id::Nonce;
-use crate::key::{AgentKey, HubId, JoinKey};
+use crate::key::{AgentKey, HubId, InviteKey, JoinKey};
 use crate::limits::{LOGIN_WAIT_MILLIS, Limits, PROTOCOL, STRAY_BYTES_MAX};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::signed::{self, Signed};
@@ -35,6 +35,8 @@ pub struct ClientConfig {
     pub known: Option<KnownHub>,
     /// The key of the join secret, for closed hubs.
     pub join: Option<JoinKey>,
+    /// The key of the session that is to be joined; at a closed hub it passes where there is no join secret.
+    pub invite: Option<InviteKey>,
     /// Fresh and random.
     pub nonce: Nonce,
 }
@@ -91,8 +93,8 @@ pub enum ClientFault {
     /// The hub's answer to the login does not prove that it holds its key, for this login.
     #[error("the hub does not prove its key")]
     WrongHub,
-    /// A closed hub, and no join secret is known.
-    #[error("the hub is closed and no join secret is known for it")]
+    /// A closed hub refused the login, which had no join secret.
+    #[error("the hub is closed, and without its join secret it refuses the login")]
     NoPass,
     /// The hub refused the connection.
     #[error("the hub refuses the connection: {0}")]
@@ -132,7 +134,7 @@ pub struct ClientEnd {
 #[derive(Debug)]
 enum State {
     AwaitChallenge { since: UnixMillis },
-    AwaitWelcome { login: Login, since: UnixMillis },
+    AwaitWelcome { login: Login, has_no_pass: bool, since: UnixMillis },
     Ready(Ready),
     Closed,
 }
@@ -319,6 +321,11 @@ impl ClientEnd {
             (State::Ready(_), HubFrame::Go(id, go)) => self.go(id, go),
             (State::Ready(_), HubFrame::Ok(id, value)) => self.answered(id, Ok(value)),
             (State::Ready(_), HubFrame::Err(Some(id), refusal)) => self.answered(id, Err(refusal)),
+            (State::AwaitWelcome { has_no_pass: true, .. }, HubFrame::Err(_, refusal))
+                if refusal.code == RefusalCode::LoginRefused =>
+            {
+                self.close(ClientFault::NoPass);
+            }
             (_, HubFrame::Err(_, refusal)) => self.close(ClientFault::Refused(refusal)),
             (State::Ready(_), HubFrame::Event(event)) => self.out.push_back(ClientOutput::Event(event)),
             (State::Ready(_), HubFrame::Unknown) => {}
@@ -336,9 +343,6 @@ impl ClientEnd {
         if challenge.protocol < expected {
             return self.close(ClientFault::ProtocolLevel { offered: challenge.protocol, expected });
         }
-        if challenge.closed && self.config.join.is_none() {
-            return self.close(ClientFault::NoPass);
-        }
         let login = Login {
             hub: challenge.hub,
             origin: self.config.origin.clone(),
@@ -348,11 +352,14 @@ impl ClientEnd {
             needs: Vec::new(),
         };
         let signed = signed::sign(&self.config.key, login.clone());
-        let join = self.config.join.as_ref().filter(|_| challenge.closed);
-        let pass = join.map(|join| signed::countersign(join, PASS, &signed.digest()));
+        // Without either the login may still hold: an agent that is in a room of the hub needs no pass.
+        let invite = self.config.invite.as_ref().map(InviteKey::as_pass);
+        let pass = self.config.join.clone().or(invite).filter(|_| challenge.closed);
+        let pass = pass.map(|key| signed::countersign(&key, PASS, &signed.digest()));
+        let has_no_pass = challenge.closed && self.config.join.is_none();
         let hello = Hello { login: signed.signed().clone(), seat: self.config.seat.clone(), pass };
         self.limits = challenge.limits;
-        self.state = State::AwaitWelcome { login, since: now };
+        self.state = State::AwaitWelcome { login, has_no_pass, since: now };
         self.out.push_back(ClientOutput::Send(Packet::Text(ClientFrame::hello(&hello))));
     }
 

@@ -1,5 +1,7 @@
 //! The hub's end of a connection: challenge, login, then numbered requests and their transfers.
 
+mod login;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -8,11 +10,11 @@ use crate::frame::{
     RequestId, UnreadableRequest, Welcome, chunk_packet, split_chunk,
 };
 use crate::id::Nonce;
-use crate::key::{AgentId, HubKey, JoinId};
-use crate::limits::{Limits, ORIGIN_BYTES_MAX, POST_FRAME_BYTES_MAX, PROTOCOL, STRAY_BYTES_MAX};
+use crate::key::{AgentId, HubKey, InviteId, JoinId};
+use crate::limits::{Limits, POST_FRAME_BYTES_MAX, PROTOCOL, STRAY_BYTES_MAX};
 use crate::refusal::{Refusal, RefusalCode};
-use crate::signed::{self, Verified};
-use crate::statement::{HubProof, PASS, Seat, UnixMillis};
+use crate::signed::Verified;
+use crate::statement::{Seat, UnixMillis};
 
 /// What all connections of a hub share.
 #[derive(Debug, Clone)]
@@ -32,8 +34,28 @@ pub struct HubConfig {
 pub struct Identity {
     /// The seat's agent.
     pub agent: AgentId,
-    /// The user's word for the seat: about this agent, of lawful length, and not expired.
+    /// The user's word for the seat: about this agent, and of lawful length. One that has expired ends the seat early.
     pub seat: Option<Verified<Seat>>,
+    /// What the login opens.
+    pub access: Access,
+}
+
+/// What a login opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everything that an agent may ask of this hub.
+    Full,
+    /// Filing a request to join by this invite, and watching it.
+    Join(InviteId),
+}
+
+/// How somebody without the join key wants to pass at a closed hub. Its signatures hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PassQuestion {
+    /// Who logs in.
+    pub agent: AgentId,
+    /// The key under the login, which may be an invite's.
+    pub invite: Option<InviteId>,
 }
 
 /// What the driver has to do.
@@ -41,6 +63,8 @@ pub struct Identity {
 pub enum HubOutput {
     /// Send a packet.
     Send(Packet),
+    /// Say at [`HubEnd::pass`] whether the agent is in a room of this hub, or the invite lives.
+    Pass(PassQuestion),
     /// Somebody logged in; requests follow.
     LoggedIn(Box<Identity>),
     /// Do what a member asks, and hand the outcome to [`HubEnd::answer`].
@@ -89,6 +113,7 @@ pub struct HubEnd {
 #[derive(Debug)]
 enum State {
     AwaitHello { nonce: Nonce, since: UnixMillis },
+    AwaitPass { login: Box<(Identity, Welcome)>, since: UnixMillis },
     Ready(Ready),
     Closed,
 }
@@ -138,7 +163,7 @@ impl HubEnd {
     /// Returns when [`tick`](Self::tick) must be called if nothing comes in before.
     pub fn deadline(&self) -> Option<UnixMillis> {
         match &self.state {
-            State::AwaitHello { since, .. } => {
+            State::AwaitHello { since, .. } | State::AwaitPass { since, .. } => {
                 Some(since + millis(self.config.limits.authentication_seconds))
             }
             State::Ready(ready) => {
@@ -161,7 +186,9 @@ impl HubEnd {
         }
         let idle = now >= self.heard + millis(self.config.limits.idle_seconds);
         match &mut self.state {
-            State::AwaitHello { .. } => self.close(CloseReason::AuthenticationTimeout),
+            State::AwaitHello { .. } | State::AwaitPass { .. } => {
+                self.close(CloseReason::AuthenticationTimeout);
+            }
             State::Ready(ready) => match ready.upload.as_ref().map(|upload| upload.id) {
                 Some(id) if !idle => {
                     self.out.push_back(HubOutput::Cancelled(id));
@@ -200,7 +227,10 @@ impl HubEnd {
                 Some((id, chunk)) => self.chunk(id, chunk, now),
                 None => self.close(CloseReason::BadFrame),
             },
-            (State::AwaitHello { .. }, Packet::Binary(_)) => self.close(CloseReason::BadFrame),
+            // Nothing may be said between a hello and its answer.
+            (State::AwaitPass { .. }, _) | (State::AwaitHello { .. }, Packet::Binary(_)) => {
+                self.close(CloseReason::BadFrame);
+            }
         }
     }
 
@@ -262,54 +292,46 @@ impl HubEnd {
     }
 
     fn login(&mut self, hello: Hello, nonce: Nonce, now: UnixMillis) {
-        match self.identify(hello, nonce, now) {
-            Some((identity, welcome)) => {
-                self.state = State::Ready(Ready::default());
-                self.out.push_back(HubOutput::Send(Packet::Text(HubFrame::welcome(&welcome))));
-                self.out.push_back(HubOutput::LoggedIn(Box::new(identity)));
-            }
-            None => {
-                let refusal = Refusal::new(RefusalCode::LoginRefused, "the login does not hold");
-                self.out.push_back(HubOutput::Send(Packet::Text(HubFrame::refusal(&refusal))));
-                self.close(CloseReason::LoginRefused);
+        let Some((identity, welcome, question)) = login::identify(&self.config, hello, nonce, now) else {
+            return self.refuse_login();
+        };
+        match question {
+            None => self.log_in(identity, &welcome),
+            Some(question) => {
+                self.state = State::AwaitPass { login: Box::new((identity, welcome)), since: now };
+                self.out.push_back(HubOutput::Pass(question));
             }
         }
     }
 
-    /// Checks a login, all of it before saying anything.
-    fn identify(&self, hello: Hello, nonce: Nonce, now: UnixMillis) -> Option<(Identity, Welcome)> {
-        let digest = hello.login.digest();
-        let passes = match (&self.config.join, &hello.pass) {
-            (None, _) => true,
-            (Some(join), Some(pass)) => pass.by() == *join && pass.holds(PASS, &digest),
-            (Some(_), None) => false,
-        };
-        let login = hello.login.verify().ok()?;
-        let agent = login.by();
-        let said = login.statement();
-        let is_ours = said.hub == self.config.key.public()
-            && said.nonce == nonce
-            && said.protocol == PROTOCOL
-            && said.origin.len() <= ORIGIN_BYTES_MAX
-            && self.config.origins.contains(&said.origin);
-        let seat = hello.seat.map(|seat| seat.verify()).transpose().ok()?;
-        let seat_holds = seat.as_ref().is_none_or(|seat| {
-            let seat = seat.statement();
-            seat.seat == agent && seat.is_lawful() && now < seat.expires
-        });
-        if !(passes && is_ours && seat_holds) {
-            return None;
+    /// Answers [`HubOutput::Pass`]: what the login opens, if it holds.
+    pub fn pass(&mut self, access: Option<Access>) {
+        match std::mem::replace(&mut self.state, State::Closed) {
+            State::AwaitPass { login, since } => match access {
+                Some(access) => {
+                    let (identity, welcome) = *login;
+                    self.log_in(Identity { access, ..identity }, &welcome);
+                }
+                None => {
+                    self.state = State::AwaitPass { login, since };
+                    self.refuse_login();
+                }
+            },
+            state => self.state = state,
         }
-        let proof = HubProof {
-            agent,
-            origin: said.origin.clone(),
-            nonce,
-            client_nonce: said.client_nonce,
-            protocol: PROTOCOL,
-            now,
-        };
-        let welcome = Welcome { hub: signed::sign(&self.config.key, proof).signed().clone() };
-        Some((Identity { agent, seat }, welcome))
+    }
+
+    fn log_in(&mut self, identity: Identity, welcome: &Welcome) {
+        self.state = State::Ready(Ready::default());
+        self.out.push_back(HubOutput::Send(Packet::Text(HubFrame::welcome(welcome))));
+        self.out.push_back(HubOutput::LoggedIn(Box::new(identity)));
+    }
+
+    /// Answers a login that does not hold, whatever the reason.
+    fn refuse_login(&mut self) {
+        let refusal = Refusal::new(RefusalCode::LoginRefused, "the login does not hold");
+        self.out.push_back(HubOutput::Send(Packet::Text(HubFrame::refusal(&refusal))));
+        self.close(CloseReason::LoginRefused);
     }
 
     fn request(&mut self, id: RequestId, request: Request, now: UnixMillis) {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::client::{ClientConfig, ClientEnd, ClientFault, ClientOutput, KnownHub};
-use super::hub::{CloseReason, HubConfig, HubEnd, HubOutput};
-use crate::frame::{Answer, Empty, GetBlob, Go, Packet, PutBlob, PutDone, Request, RequestId};
+use super::hub::{Access, CloseReason, HubConfig, HubEnd, HubOutput, PassQuestion};
+use crate::frame::{Answer, Empty, GetBlob, Go, Packet, PutBlob, PutDone, Request, RequestId, Rooms};
 use crate::id::{BlobId, Nonce, RoomId};
-use crate::key::{AgentKey, HubKey, JoinKey, UserKey};
+use crate::key::{AgentKey, HubKey, InviteKey, JoinKey, UserKey};
 use crate::limits::Limits;
 use crate::refusal::RefusalCode;
 use crate::signed::sign;
@@ -27,6 +27,10 @@ struct Pair {
     closed: Option<CloseReason>,
     fault: Option<ClientFault>,
     logged_in: bool,
+    /// What the store would say of who has no join key, and what it was asked.
+    answer: Option<Access>,
+    questions: Vec<PassQuestion>,
+    access: Option<Access>,
 }
 
 fn hub_config(join: Option<&JoinKey>) -> Arc<HubConfig> {
@@ -47,6 +51,7 @@ fn client_config(join: Option<JoinKey>) -> ClientConfig {
         origin: "local".into(),
         known: None,
         join,
+        invite: None,
         nonce: Nonce::from_bytes([8; 32]),
     }
 }
@@ -62,6 +67,9 @@ impl Pair {
             closed: None,
             fault: None,
             logged_in: false,
+            answer: None,
+            questions: Vec::new(),
+            access: None,
         }
     }
 
@@ -81,7 +89,11 @@ impl Pair {
                 match output {
                     HubOutput::Send(packet) => self.to_client.push_back(packet),
                     HubOutput::Close(reason) => self.closed = Some(reason),
-                    HubOutput::LoggedIn(_) => {}
+                    HubOutput::LoggedIn(identity) => self.access = Some(identity.access),
+                    HubOutput::Pass(question) => {
+                        self.questions.push(question);
+                        self.hub.pass(self.answer);
+                    }
                     other => at_hub.push(other),
                 }
             }
@@ -153,11 +165,48 @@ fn every_login_that_does_not_hold_gets_the_same_answer() {
 }
 
 #[test]
-fn an_expired_seat_statement_does_not_log_in() {
+fn a_seat_statement_that_has_expired_reaches_the_hub() {
     let mut pair = Pair::new(hub_config(None), client_config(None));
     pair.now = 1_000_000;
     pair.settle();
-    assert_eq!(pair.closed, Some(CloseReason::LoginRefused));
+    assert!(pair.logged_in, "by it a user ends a seat early");
+}
+
+#[test]
+fn at_a_closed_hub_a_live_invite_or_a_room_stands_in_for_the_join_key() {
+    let key = JoinKey::from_join_secret("gpj1-abcdefghijklmnopqrstuvwxyz");
+    let invite = InviteKey::from_seed(&[6; 32]);
+    for (offered, answer, enters) in [
+        (Some(invite.clone()), Some(Access::Join(invite.public())), true),
+        (Some(invite), None, false),
+        (None, Some(Access::Full), true),
+        (None, None, false),
+    ] {
+        let config = ClientConfig { invite: offered.clone(), ..client_config(None) };
+        let mut pair = Pair::new(hub_config(Some(&key)), config);
+        pair.answer = answer;
+        pair.settle();
+        let agent = AgentKey::from_seed(&[3; 32]).public();
+        let asked = PassQuestion { agent, invite: offered.map(|key| key.public()) };
+        assert_eq!((pair.questions.as_slice(), pair.logged_in, pair.access), (&[asked][..], enters, answer));
+        assert_eq!(pair.fault, (!enters).then_some(ClientFault::NoPass));
+    }
+}
+
+#[test]
+fn nothing_is_heard_between_a_hello_and_its_answer() {
+    let key = JoinKey::from_join_secret("gpj1-abcdefghijklmnopqrstuvwxyz");
+    let mut hub = HubEnd::new(hub_config(Some(&key)), Nonce::from_bytes([7; 32]), 0);
+    let mut client = ClientEnd::new(client_config(None), 0);
+    let Some(HubOutput::Send(challenge)) = hub.poll() else { panic!("a challenge") };
+    client.receive(challenge, 0);
+    let Some(ClientOutput::Send(hello)) = client.poll() else { panic!("a hello") };
+    hub.receive(hello.clone(), 0);
+    assert!(matches!(hub.poll(), Some(HubOutput::Pass(_))));
+    hub.receive(hello, 0);
+    assert!(matches!(hub.poll(), Some(HubOutput::Close(CloseReason::BadFrame))));
+    hub.pass(Some(Access::Full));
+    assert!(hub.poll().is_none(), "it is over");
 }
 
 #[test]
@@ -275,7 +324,7 @@ fn chunks_of_an_ended_transfer_are_dropped_up_to_a_limit() {
 #[test]
 fn the_33rd_open_request_is_refused_and_numbers_rise() {
     let mut pair = Pair::ready();
-    let find = Request::Rooms(Empty {});
+    let find = Request::Rooms(Rooms::default());
     for _ in 0..32 {
         pair.client.request(&find).expect("a slot is free");
     }

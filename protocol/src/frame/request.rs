@@ -1,16 +1,19 @@
 //! The requests of the protocol and their answers, field by field.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::entry::Entry;
+use super::join::{AskToJoin, Asked, JoinStanding, JoinState, PutKey, RequestList, Requests, RevokeKey};
 use super::{RequestId, value};
 use crate::id::{BlobId, BlobPrefix, RoomId};
 use crate::json::{JsonError, shape};
+use crate::room::ChainEnd;
 use crate::signed::Signed;
-use crate::statement::{Genesis, LogPoint, Message, Seat};
+use crate::statement::{Genesis, LogPoint, Membership, Message, Seat};
 
 macro_rules! requests {
-    ($($(#[$doc:meta])* $variant:ident($request:ident) -> $answer:ident = $name:literal,)*) => {
+    ($($(#[$doc:meta])* $variant:ident($request:ty) -> $answer:ident = $name:literal,)*) => {
         /// What a client may ask of a hub.
         #[derive(Debug, Clone, PartialEq)]
         pub enum Request {
@@ -80,13 +83,17 @@ macro_rules! requests {
 
 requests! {
     /// Lists the rooms of the one who asks.
-    Rooms(Empty) -> RoomList = "rooms",
+    Rooms(Rooms) -> RoomList = "rooms",
     /// Opens a room, or finds it open.
     OpenRoom(OpenRoom) -> OpenedRoom = "open_room",
+    /// Appends an act of the owner to a room's log.
+    Append(Append) -> Appended = "append",
     /// Appends a message to a room's log.
     Post(Post) -> Posted = "post",
     /// Reads a range of a room's log, and may wait for it.
     Pull(Pull) -> Pulled = "pull",
+    /// Reads the membership chain of a room, and who left.
+    Chain(Chain) -> ChainPage = "chain",
     /// Lists the blobs that messages of a room refer to.
     Handoffs(Handoffs) -> BlobReferences = "handoffs",
     /// Looks for blobs by the beginning of their id in all rooms of the one who asks.
@@ -97,6 +104,16 @@ requests! {
     PutBlob(PutBlob) -> PutDone = "put_blob",
     /// Downloads a blob.
     GetBlob(GetBlob) -> Empty = "get_blob",
+    /// Makes a session key known to the hub.
+    PutKey(PutKey) -> Empty = "put_key",
+    /// Ends a session key.
+    RevokeKey(RevokeKey) -> Empty = "revoke_key",
+    /// Asks to join.
+    Join(Box<AskToJoin>) -> Asked = "join",
+    /// Tells what became of one's own request to join, and may wait for it.
+    JoinState(JoinState) -> JoinStanding = "join_state",
+    /// Lists the requests to join and the keys of one's own room.
+    Requests(Requests) -> RequestList = "requests",
     /// Ends an open request.
     Cancel(Cancel) -> Empty = "cancel",
     /// Does nothing and is answered.
@@ -107,11 +124,25 @@ requests! {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Empty {}
 
+/// Lists rooms.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rooms {
+    /// Only rooms whose id is above this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<RoomId>,
+    /// The reader whose cursors are wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reader: Option<String>,
+}
+
 /// The rooms of an agent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomList {
-    /// One row a room.
+    /// One row a room, by rising id.
     pub rooms: Vec<RoomRow>,
+    /// Whether there are more.
+    #[serde(default)]
+    pub more: bool,
 }
 
 /// A room as its hub lists it.
@@ -123,6 +154,12 @@ pub struct RoomRow {
     pub genesis: Signed<Genesis>,
     /// The end of its log.
     pub end: LogPoint,
+    /// Where the reader's cursor is, when the cursors of a reader were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<u64>,
+    /// How many requests to join wait, for the owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<u64>,
 }
 
 /// Opens a room.
@@ -139,6 +176,43 @@ pub struct OpenedRoom {
     pub room: RoomId,
     /// The end of its log.
     pub end: LogPoint,
+}
+
+/// Appends an act of the owner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Append {
+    /// The room.
+    pub room: RoomId,
+    /// The owner's statement, whoever hands it in.
+    pub membership: Signed<Membership>,
+}
+
+/// Where an act stands in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Appended {
+    /// Its sequence number; the same for a retry.
+    pub seq: u64,
+}
+
+/// Reads a room's membership chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chain {
+    /// The room.
+    pub room: RoomId,
+    /// Only entries above this one.
+    pub after: u64,
+}
+
+/// A part of a room's chain: acts of the owner, and headers of messages by which members left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainPage {
+    /// The entries, by rising sequence number.
+    pub entries: Vec<Entry>,
+    /// Whether there are more.
+    #[serde(default)]
+    pub more: bool,
+    /// The end of the chain.
+    pub end: ChainEnd,
 }
 
 /// Posts a message.
@@ -190,17 +264,6 @@ pub struct Pulled {
     pub base: LogPoint,
     /// The end of the log.
     pub end: LogPoint,
-}
-
-/// One entry of a room's log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Its sequence number.
-    pub seq: u64,
-    /// The signed header of the message.
-    pub message: Signed<Message>,
-    /// The body's text, where it travels and still exists.
-    pub body: Option<String>,
 }
 
 /// Lists references to blobs, newest first.
@@ -297,34 +360,6 @@ pub struct GetBlob {
 pub struct Cancel {
     /// The request's number.
     pub id: RequestId,
-}
-
-#[derive(Serialize, Deserialize)]
-struct EntryWire {
-    seq: u64,
-    message: MessageWire,
-}
-
-#[derive(Serialize, Deserialize)]
-struct MessageWire {
-    #[serde(flatten)]
-    statement: Signed<Message>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    body: Option<String>,
-}
-
-impl Serialize for Entry {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let message = MessageWire { statement: self.message.clone(), body: self.body.clone() };
-        EntryWire { seq: self.seq, message }.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Entry {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let EntryWire { seq, message } = EntryWire::deserialize(deserializer)?;
-        Ok(Self { seq, message: message.statement, body: message.body })
-    }
 }
 
 fn yes() -> bool {

@@ -6,14 +6,16 @@ use std::fmt::Write as _;
 
 use protocol::frame::RequestKind;
 use protocol::limits::{
-    BUNDLE_PREREQUISITES_MAX, BUNDLE_TIPS_MAX, CHUNK_BYTES_MAX, CHUNK_HEADER_BYTES, HANDOFFS_MAX,
-    JOIN_SECRET_CHARACTERS_MIN, JSON_DEPTH_MAX, JSON_INTEGER_MAX, LOGIN_WAIT_MILLIS, Limits,
-    MESSAGE_BLOBS_MAX, NAME_BYTES_MAX, ORIGIN_BYTES_MAX, POST_FRAME_BYTES_MAX, PROTOCOL, PULL_BYTES_MAX,
-    PULL_ENTRIES_MAX, PULL_WAIT_MILLIS_MAX, READER_NAME_MAX, READERS_MAX, SEAT_MILLIS_MAX,
-    SENTENCE_CHARACTERS_MAX, STATED_BYTES_MAX, STATEMENT_BYTES_MAX, STRAY_BYTES_MAX, SUBPROTOCOL, Unit,
+    BUNDLE_PREREQUISITES_MAX, BUNDLE_TIPS_MAX, CHAIN_ENTRIES_MAX, CHUNK_BYTES_MAX, CHUNK_HEADER_BYTES,
+    DENIED_AGENTS_MAX, HANDOFFS_MAX, JOIN_SECRET_CHARACTERS_MIN, JSON_DEPTH_MAX, JSON_INTEGER_MAX,
+    KEY_MILLIS_MAX, KEY_USES_MAX, KEYS_MAX, LOGIN_WAIT_MILLIS, Limits, MESSAGE_BLOBS_MAX, NAME_BYTES_MAX,
+    ORIGIN_BYTES_MAX, POST_FRAME_BYTES_MAX, PROTOCOL, PULL_BYTES_MAX, PULL_ENTRIES_MAX, PULL_WAIT_MILLIS_MAX,
+    READER_NAME_MAX, READERS_MAX, RECAP_BYTES_MAX, REQUESTS_PAGE_MAX, ROOMS_PAGE_MAX, SEAT_MILLIS_MAX,
+    SENTENCE_CHARACTERS_MAX, STATED_BYTES_MAX, STATEMENT_BYTES_MAX, STRAY_BYTES_MAX, SUBPROTOCOL,
+    TOPIC_BYTES_MAX, Unit,
 };
 use protocol::refusal::RefusalCode;
-use protocol::statement::{PASS, TYPES};
+use protocol::statement::{ASK, PASS, TYPES};
 
 use crate::vectors::project;
 
@@ -31,8 +33,17 @@ fn constants() -> Vec<(&'static str, &'static str, String)> {
         ("JSON_DEPTH_MAX", "the depth of JSON", JSON_DEPTH_MAX.to_string()),
         ("JSON_INTEGER_MAX", "an integer, in either direction", JSON_INTEGER_MAX.to_string()),
         ("STATEMENT_BYTES_MAX", "the text of a statement", bytes(STATEMENT_BYTES_MAX)),
-        ("NAME_BYTES_MAX", "the name of a seat", bytes(NAME_BYTES_MAX)),
+        ("NAME_BYTES_MAX", "a name", bytes(NAME_BYTES_MAX)),
         ("SEAT_MILLIS_MAX", "the life of a seat statement", millis(SEAT_MILLIS_MAX as u64)),
+        ("KEY_MILLIS_MAX", "the life of a session key", millis(KEY_MILLIS_MAX as u64)),
+        ("KEY_USES_MAX", "uses of a session key", KEY_USES_MAX.to_string()),
+        ("KEYS_MAX", "session keys of a room, live or not", KEYS_MAX.to_string()),
+        ("CHAIN_ENTRIES_MAX", "entries of a membership chain", CHAIN_ENTRIES_MAX.to_string()),
+        ("DENIED_AGENTS_MAX", "agents of a denial", DENIED_AGENTS_MAX.to_string()),
+        ("TOPIC_BYTES_MAX", "the topic of a session", bytes(TOPIC_BYTES_MAX)),
+        ("RECAP_BYTES_MAX", "the recap of a session, over all its messages", bytes(RECAP_BYTES_MAX)),
+        ("ROOMS_PAGE_MAX", "rooms of a `rooms`", ROOMS_PAGE_MAX.to_string()),
+        ("REQUESTS_PAGE_MAX", "requests to join of a `requests`", REQUESTS_PAGE_MAX.to_string()),
         ("ORIGIN_BYTES_MAX", "an origin", bytes(ORIGIN_BYTES_MAX)),
         (
             "JOIN_SECRET_CHARACTERS_MIN",
@@ -127,5 +138,7 @@ fn every_request_statement_and_code_is_in_the_document() {
     for name in requests.chain(codes).chain(TYPES.iter().copied()) {
         assert!(document.contains(&format!("\n| `{name}` |")), "{name} has no row");
     }
-    assert!(document.contains(&format!("There is one: `{PASS}`")));
+    for kind in [PASS, ASK] {
+        assert!(document.contains(&format!("\n| `{kind}` |")), "{kind} has no row");
+    }
 }

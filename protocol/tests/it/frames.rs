@@ -2,19 +2,24 @@
 
 use data_encoding::HEXLOWER;
 use protocol::frame::{
-    Ack, Acked, Answer, BlobReference, BlobReferences, Cancel, Challenge, ClientFrame, Empty, Entry, Event,
-    Find, GetBlob, Go, Handoffs, Hello, HubFrame, OpenRoom, OpenedRoom, Packet, Post, Posted, Pull, Pulled,
-    PutBlob, PutDone, Request, RequestId, RequestKind, RoomList, RoomRow, Welcome, chunk_packet, split_chunk,
+    Ack, Acked, Answer, Append, Appended, Asked, BlobReference, BlobReferences, Cancel, Chain, ChainPage,
+    Challenge, ClientFrame, Empty, Entry, Event, Find, GetBlob, Go, Handoffs, Hello, HubFrame, JoinRequest,
+    JoinStanding, JoinState, JoinerState, KeyRow, OpenRoom, OpenedRoom, Packet, Post, Posted, Pull, Pulled,
+    PutBlob, PutDone, PutKey, Request, RequestId, RequestKind, RequestList, Requests, RevokeKey, RoomList,
+    RoomRow, Rooms, Welcome, chunk_packet, split_chunk,
 };
 use protocol::id::{Nonce, RoomId};
 use protocol::limits::{Limits, PROTOCOL};
 use protocol::refusal::{Refusal, RefusalCode};
-use protocol::room;
+use protocol::room::{self, ChainEnd};
 use protocol::signed;
 use protocol::statement::{LogPoint, PASS};
 use serde::{Deserialize, Serialize};
 
-use crate::values::{blob, handoff, hello, home, hub, hub_proof, join, login, session, vouched};
+use crate::values::{
+    NOW, admission, ask, asked, blob, handoff, hello, home, hub, hub_proof, invite, join, key, login,
+    session, vouched,
+};
 use crate::vectors::compare;
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -39,9 +44,19 @@ fn requests() -> Vec<Request> {
     let (message, body) = handoff();
     let whole = Pull { room, after: 0, limit: 256, bodies: true, wait_ms: None };
     vec![
-        Request::Rooms(Empty {}),
+        Request::Rooms(Rooms::default()),
+        Request::Rooms(Rooms { after: Some(room), reader: Some("cli".into()) }),
         Request::OpenRoom(OpenRoom { genesis: home().signed().clone() }),
         Request::Post(Post { room, message: message.signed().clone(), body }),
+        Request::Append(Append { room, membership: admission().signed().clone() }),
+        Request::Chain(Chain { room, after: 2 }),
+        Request::PutKey(PutKey { key: key().signed().clone() }),
+        Request::RevokeKey(RevokeKey { room, invite: invite().public() }),
+        Request::Join(Box::new(ask())),
+        Request::JoinState(JoinState { request: asked().digest(), wait_ms: None }),
+        Request::JoinState(JoinState { request: asked().digest(), wait_ms: Some(50_000) }),
+        Request::Requests(Requests { room, after: None }),
+        Request::Requests(Requests { room, after: Some(asked().digest()) }),
         Request::Pull(whole.clone()),
         Request::Pull(Pull { after: 2, limit: 1, bodies: false, wait_ms: Some(50_000), ..whole }),
         Request::Handoffs(Handoffs { room, before: None, limit: 256 }),
@@ -60,14 +75,39 @@ fn answers() -> Vec<(RequestKind, Answer)> {
     let (text, text_body) = hello();
     let (bundle, _) = handoff();
     let entries = vec![
-        Entry { seq: 1, message: text.signed().clone(), body: Some(text_body) },
-        Entry { seq: 2, message: bundle.signed().clone(), body: None },
+        Entry::message(1, text.signed().clone(), Some(text_body)),
+        Entry::message(2, bundle.signed().clone(), None),
+        Entry::membership(3, admission().signed().clone()),
     ];
+    let chain = ChainPage {
+        entries: entries[2..].to_vec(),
+        more: true,
+        end: ChainEnd { n: 1, digest: admission().digest() },
+    };
+    let request = JoinRequest { ask: ask(), key: key().signed().clone(), first_seen: NOW + 4 };
+    let made = KeyRow { key: key().signed().clone(), uses: 1, revoked: true };
+    let standing = |state, genesis| Answer::JoinState(JoinStanding { state, genesis });
     let seats = vec![vouched().signed().clone()];
     let reference = BlobReference { room: here(), seq: 2, blob: blob(), available: true };
-    let row = RoomRow { room: here(), genesis: session().signed().clone(), end };
+    let genesis = session().signed().clone();
+    let row = RoomRow { room: here(), genesis: genesis.clone(), end, cursor: None, pending: None };
+    let full_row = RoomRow { cursor: Some(1), pending: Some(2), ..row.clone() };
     vec![
-        (RequestKind::Rooms, Answer::Rooms(RoomList { rooms: vec![row] })),
+        (RequestKind::Rooms, Answer::Rooms(RoomList { rooms: vec![row], more: false })),
+        (RequestKind::Rooms, Answer::Rooms(RoomList { rooms: vec![full_row], more: true })),
+        (RequestKind::Append, Answer::Append(Appended { seq: 3 })),
+        (RequestKind::Chain, Answer::Chain(chain)),
+        (RequestKind::PutKey, Answer::PutKey(Empty {})),
+        (RequestKind::RevokeKey, Answer::RevokeKey(Empty {})),
+        (RequestKind::Join, Answer::Join(Asked { request: asked().digest() })),
+        (RequestKind::JoinState, standing(JoinerState::Pending, None)),
+        (RequestKind::JoinState, standing(JoinerState::Member, Some(genesis))),
+        (RequestKind::JoinState, standing(JoinerState::Denied, None)),
+        (RequestKind::JoinState, standing(JoinerState::Removed, None)),
+        (
+            RequestKind::Requests,
+            Answer::Requests(RequestList { requests: vec![request], more: true, keys: vec![made] }),
+        ),
         (
             RequestKind::OpenRoom,
             Answer::OpenRoom(OpenedRoom {
@@ -141,7 +181,10 @@ fn refusal(code: RefusalCode) -> Refusal {
     let plain = Refusal::new(code, format!("a sentence about {code}"));
     match code {
         RefusalCode::RateLimited => Refusal { retry_after_ms: Some(1500), ..plain },
-        RefusalCode::Conflict => Refusal { next_n: Some(3), ..plain },
+        RefusalCode::Conflict => {
+            let chain = ChainEnd { n: 1, digest: admission().digest() };
+            Refusal { next_n: Some(3), chain: Some(Box::new(chain)), ..plain }
+        }
         RefusalCode::TooLarge | RefusalCode::OverQuota => {
             Refusal { limit: Some(26_214_400), hint: Some("what to do".into()), ..plain }
         }

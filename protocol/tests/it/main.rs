@@ -7,6 +7,8 @@ mod frames;
 #[cfg(test)]
 mod malformed;
 #[cfg(test)]
+mod spellings;
+#[cfg(test)]
 mod values;
 #[cfg(test)]
 mod vectors;

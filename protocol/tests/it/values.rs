@@ -1,22 +1,17 @@
-//! Keys, ids, statements, logs and bodies: our value gives the exact text, and the text gives our value.
+//! The values of which the vectors are made: the specification's examples and their neighbours.
 
-use std::fmt::{Debug, Display};
-use std::str::FromStr;
-
-use data_encoding::HEXLOWER;
-use protocol::id::{BlobId, Digest, Nonce, RoomId, Salt, Signature};
-use protocol::json;
-use protocol::key::{AgentId, AgentKey, HubId, HubKey, JoinId, JoinKey, Kind, SecretKey, UserId, UserKey};
+use protocol::frame::AskToJoin;
+use protocol::id::{BlobId, Digest, Nonce, Salt};
+use protocol::invite::SessionKey;
+use protocol::key::{AgentKey, HubKey, InviteKey, JoinKey, UserKey};
 use protocol::limits::PROTOCOL;
-use protocol::part::{Body, BundlePart, Part, PartCommit, PartStat, PartTip};
+use protocol::part::{Body, BundlePart, Part, PartTip};
 use protocol::room;
-use protocol::signed::{self, Signed, Statement, Verified};
+use protocol::signed::{self, Verified};
 use protocol::statement::{
-    Genesis, HubProof, LogPoint, Login, Message, PASS, RoomKind, Seat, TYPES, UnixMillis,
+    ASK, Admit, Genesis, HubProof, Join, Key, LogPoint, Login, Membership, Message, Op, Role, RoomKind, Seat,
+    UnixMillis,
 };
-use serde::{Deserialize, Serialize};
-
-use crate::vectors::compare;
 
 pub(crate) const JOIN_SECRET: &str = "gpj1-aaaqeayeaudaocajbifqydiob4";
 pub(crate) const NOW: UnixMillis = 1_700_000_000_000;
@@ -76,7 +71,7 @@ pub(crate) fn session() -> Verified<Genesis> {
     signed::sign(&user(), Genesis { hub: hub().public(), kind: RoomKind::Session, salt, needs: Vec::new() })
 }
 
-fn service() -> Verified<Genesis> {
+pub(crate) fn service() -> Verified<Genesis> {
     let salt = Some(Salt::from_bytes([8; 16]));
     signed::sign(&user(), Genesis { hub: hub().public(), kind: RoomKind::Service, salt, needs: Vec::new() })
 }
@@ -141,8 +136,98 @@ pub(crate) fn handoff() -> (Verified<Message>, String) {
     (signed::sign(&seat(), header), body)
 }
 
+/// The session key of the specification, for the session above.
+pub(crate) fn session_key() -> SessionKey {
+    SessionKey::new([4; 16], room::room_id(&session()).room12(), None)
+}
+
+pub(crate) fn invite() -> InviteKey {
+    session_key().invite_key()
+}
+
+pub(crate) fn key() -> Verified<Key> {
+    let key = Key {
+        room: room::room_id(&session()),
+        invite: invite().public(),
+        issued: NOW,
+        expires: NOW + 7 * DAY,
+        max_uses: 3,
+        auto: false,
+        needs: Vec::new(),
+    };
+    signed::sign(&user(), key)
+}
+
+pub(crate) fn joiner() -> AgentKey {
+    AgentKey::from_seed(&[5; 32])
+}
+
+pub(crate) fn asked() -> Verified<Join> {
+    let join = Join {
+        hub: hub().public(),
+        room12: room::room_id(&session()).room12(),
+        invite: invite().public(),
+        name: "ben/app".into(),
+        asked: NOW + 3,
+        needs: Vec::new(),
+    };
+    signed::sign(&joiner(), join)
+}
+
+pub(crate) fn ask() -> AskToJoin {
+    let join = asked();
+    let seat = Seat { seat: joiner().public(), name: "ben/app".into(), issued: NOW, expires: NOW + DAY };
+    AskToJoin {
+        ask: signed::countersign(&invite(), ASK, &join.digest()),
+        join: join.signed().clone(),
+        seat: Some(signed::sign(&UserKey::from_seed(&[6; 32]), seat).signed().clone()),
+    }
+}
+
+/// The third entry of the session's log: the joiner is let in.
+pub(crate) fn admission() -> Verified<Membership> {
+    let (before, _) = handoff();
+    let head = before.statement().head;
+    let admit = Admit {
+        agent: joiner().public(),
+        name: "ben/app".into(),
+        role: Role::Member,
+        floor: 0,
+        at: room::extend(&head, &before.digest()),
+        key: Some(invite().public()),
+        user: Some(UserKey::from_seed(&[6; 32]).public()),
+    };
+    act(1, session().digest(), Op::Admit(admit))
+}
+
+pub(crate) fn open_key() -> Verified<Key> {
+    signed::sign(&user(), Key { auto: true, max_uses: 256, ..key().statement().clone() })
+}
+
+pub(crate) fn denial() -> Verified<Membership> {
+    let agents = vec![AgentKey::from_seed(&[7; 32]).public(), AgentKey::from_seed(&[8; 32]).public()];
+    act(2, admission().digest(), Op::Deny { agents })
+}
+
+pub(crate) fn removal() -> Verified<Membership> {
+    act(3, denial().digest(), Op::Remove { agent: joiner().public() })
+}
+
+pub(crate) fn unknown() -> Verified<Membership> {
+    act(4, removal().digest(), Op::Unknown(serde_json::json!({ "policy": { "days": 3 } })))
+}
+
+pub(crate) fn end() -> Verified<Membership> {
+    act(5, unknown().digest(), Op::Close)
+}
+
+pub(crate) fn act(n: u64, prev: Digest, op: Op) -> Verified<Membership> {
+    let room = room::room_id(&session());
+    signed::sign(&user(), Membership { room, n, prev, op, needs: Vec::new() })
+}
+
 /// A message that uses every field.
-fn farewell() -> Verified<Message> {
+pub(crate) fn farewell() -> Verified<Message> {
     let (before, _) = handoff();
     let head = before.statement().head;
     let header = Message {
@@ -154,243 +239,4 @@ fn farewell() -> Verified<Message> {
         ..before.statement().clone()
     };
     signed::sign(&seat(), header)
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct KeyVector {
-    kind: String,
-    seed: String,
-    public: String,
-    seed_text: Option<String>,
-}
-
-fn key_vector<K: Kind>(key: &SecretKey<K>, seed: [u8; 32]) -> KeyVector {
-    assert_eq!(SecretKey::<K>::from_seed(&seed).public(), key.public());
-    KeyVector {
-        kind: K::NAME.into(),
-        seed: HEXLOWER.encode(&seed),
-        public: key.public().to_string(),
-        seed_text: key.to_seed_text(),
-    }
-}
-
-#[test]
-fn keys_have_the_texts_of_the_vectors() {
-    let ours = [
-        key_vector(&hub(), [1; 32]),
-        key_vector(&user(), [2; 32]),
-        key_vector(&seat(), [3; 32]),
-        key_vector(&JoinKey::from_seed(&[4; 32]), [4; 32]),
-    ];
-    for vector in compare("keys.json", &ours) {
-        let seed: [u8; 32] = HEXLOWER.decode(vector.seed.as_bytes()).unwrap().try_into().unwrap();
-        let (public, seed_text) = (vector.public.as_str(), vector.seed_text.as_deref());
-        match vector.kind.as_str() {
-            "hub id" => {
-                assert_eq!(public.parse::<HubId>(), Ok(HubKey::from_seed(&seed).public()));
-                assert_eq!(HubKey::from_seed_text(seed_text.unwrap()).unwrap().public().to_string(), public);
-            }
-            "user id" => {
-                assert_eq!(public.parse::<UserId>(), Ok(UserKey::from_seed(&seed).public()));
-                assert_eq!(UserKey::from_seed_text(seed_text.unwrap()).unwrap().public().to_string(), public);
-            }
-            "agent id" => {
-                assert_eq!(public.parse::<AgentId>(), Ok(AgentKey::from_seed(&seed).public()));
-                assert_eq!(
-                    AgentKey::from_seed_text(seed_text.unwrap()).unwrap().public().to_string(),
-                    public
-                );
-            }
-            "join key" => assert_eq!(public.parse::<JoinId>(), Ok(JoinKey::from_seed(&seed).public())),
-            other => panic!("no such kind of key: {other}"),
-        }
-    }
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct TextVector {
-    name: String,
-    value: String,
-    text: String,
-}
-
-fn text_vector(name: &str, value: &[u8], text: impl Display) -> TextVector {
-    TextVector { name: name.into(), value: HEXLOWER.encode(value), text: text.to_string() }
-}
-
-fn same<T: FromStr<Err: Debug> + Display>(text: &str) -> String {
-    text.parse::<T>().unwrap().to_string()
-}
-
-#[test]
-fn ids_have_the_texts_of_the_vectors() {
-    let ours = [
-        text_vector("blob id", blob().as_bytes(), blob()),
-        text_vector("home room", room::room_id(&home()).as_bytes(), room::room_id(&home())),
-        text_vector("session room", room::room_id(&session()).as_bytes(), room::room_id(&session())),
-        text_vector("nonce", &[4; 32], Nonce::from_bytes([4; 32])),
-        text_vector("salt", &[7; 16], Salt::from_bytes([7; 16])),
-        text_vector("signature", &[0xfb; 64], Signature::from_bytes([0xfb; 64])),
-        text_vector("join key of a secret", JOIN_SECRET.as_bytes(), join().public()),
-    ];
-    for vector in compare("ids.json", &ours) {
-        let text = vector.text.as_str();
-        let again = match vector.name.as_str() {
-            "blob id" => same::<BlobId>(text),
-            "home room" | "session room" => same::<RoomId>(text),
-            "nonce" => same::<Nonce>(text),
-            "salt" => same::<Salt>(text),
-            "signature" => same::<Signature>(text),
-            "join key of a secret" => same::<JoinId>(text),
-            other => panic!("no such id: {other}"),
-        };
-        assert_eq!(again, text);
-    }
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct StatementVector {
-    name: String,
-    r#type: String,
-    text: String,
-    digest: Digest,
-}
-
-fn statement_vector<S: Statement>(name: &str, statement: &Verified<S>) -> StatementVector {
-    StatementVector {
-        name: name.into(),
-        r#type: S::TYPE.into(),
-        text: json::write(statement.signed()),
-        digest: statement.digest(),
-    }
-}
-
-fn check_statement<S: Statement + Debug + PartialEq>(vector: &StatementVector, ours: &Verified<S>) {
-    let received: Signed<S> = json::parse(&vector.text).unwrap();
-    assert_eq!(received.digest(), vector.digest, "{}", vector.name);
-    let verified = received.verify().unwrap();
-    assert_eq!(verified.digest(), vector.digest, "{}", vector.name);
-    assert_eq!(verified.statement(), ours.statement(), "{}", vector.name);
-}
-
-#[test]
-fn every_type_of_statement_is_what_its_vector_says() {
-    let ours = [
-        statement_vector("a login", &login()),
-        statement_vector("a hub answers a login", &hub_proof()),
-        statement_vector("a seat", &vouched()),
-        statement_vector("a home", &home()),
-        statement_vector("a session", &session()),
-        statement_vector("a service", &service()),
-        statement_vector("a message", &hello().0),
-        statement_vector("a message that refers to a blob", &handoff().0),
-        statement_vector("a message that leaves and needs a feature", &farewell()),
-    ];
-    for vector in compare("statements.json", &ours) {
-        match vector.name.as_str() {
-            "a login" => check_statement(&vector, &login()),
-            "a hub answers a login" => check_statement(&vector, &hub_proof()),
-            "a seat" => check_statement(&vector, &vouched()),
-            "a home" => check_statement(&vector, &home()),
-            "a session" => check_statement(&vector, &session()),
-            "a service" => check_statement(&vector, &service()),
-            "a message" => check_statement(&vector, &hello().0),
-            "a message that refers to a blob" => check_statement(&vector, &handoff().0),
-            "a message that leaves and needs a feature" => check_statement(&vector, &farewell()),
-            other => panic!("no such statement: {other}"),
-        }
-    }
-    for r#type in TYPES {
-        assert!(ours.iter().any(|vector| vector.r#type == *r#type), "{type} has no vector");
-    }
-}
-
-#[test]
-fn a_pass_is_what_its_vector_says() {
-    let pass = signed::countersign(&join(), PASS, &login().digest());
-    let ours =
-        [TextVector { name: PASS.into(), value: login().digest().to_string(), text: json::write(&pass) }];
-    for vector in compare("countersignatures.json", &ours) {
-        let received: signed::Countersigned<protocol::key::Join> = json::parse(&vector.text).unwrap();
-        assert_eq!(received.by(), join().public());
-        assert!(received.holds(&vector.name, &vector.value.parse().unwrap()));
-    }
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct LogVector {
-    name: String,
-    before: LogPoint,
-    digest: Digest,
-    after: LogPoint,
-}
-
-#[test]
-fn the_log_of_a_room_has_the_values_of_the_vectors() {
-    let mut point = LogPoint::start(room::room_id(&session()));
-    let mut ours = Vec::new();
-    for (name, digest) in [
-        ("the first message", hello().0.digest()),
-        ("a handoff", handoff().0.digest()),
-        ("a farewell", farewell().digest()),
-    ] {
-        let after = room::extend(&point, &digest);
-        ours.push(LogVector { name: name.into(), before: point, digest, after });
-        point = after;
-    }
-    let vectors = compare("log.json", &ours);
-    assert_eq!(
-        vectors[0].after.log.to_string(),
-        "5340d11e224e690dbcb05d8a21c03d7bd4b396aceaba5ed3fb10e5bf7cd49d90"
-    );
-    assert!(vectors.iter().all(|vector| room::extend(&vector.before, &vector.digest) == vector.after));
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct BodyVector {
-    name: String,
-    text: String,
-    shown: Vec<String>,
-}
-
-#[test]
-fn bodies_have_the_texts_of_the_vectors() {
-    let full = BundlePart {
-        base: None,
-        prerequisites: Vec::new(),
-        supersedes: Some(blob()),
-        log: Some(vec![PartCommit { id: "1f".repeat(20), subject: "feat: add X".into() }]),
-        stat: Some(PartStat { files: 1, added: 2, deleted: 0, paths: vec!["src/x.rs".into()] }),
-        surface: Some(vec!["build_script".into()]),
-        ..bundle()
-    };
-    let unknown = r#"{"kind":"org.example.poll","summary":"lunch?","options":[1,2]}"#;
-    let bodies = [
-        ("text", Body { parts: vec![Part::Text("hello".into())], reply_to: None, hops: None }),
-        ("a handoff", Body { parts: vec![Part::Bundle(Box::new(bundle()))], reply_to: None, hops: None }),
-        (
-            "a handoff with all fields",
-            Body {
-                parts: vec![Part::Text("for you".into()), Part::Bundle(Box::new(full))],
-                reply_to: Some(hello().0.digest()),
-                hops: Some(1),
-            },
-        ),
-        (
-            "an unknown part",
-            Body {
-                parts: vec![Part::Unknown(serde_json::from_str(unknown).unwrap())],
-                reply_to: None,
-                hops: None,
-            },
-        ),
-    ];
-    let ours = bodies.each_ref().map(|(name, body)| BodyVector {
-        name: (*name).into(),
-        text: body.to_text(),
-        shown: body.parts.iter().map(Part::label).collect(),
-    });
-    for (vector, (_, body)) in compare("bodies.json", &ours).iter().zip(&bodies) {
-        assert_eq!(Body::parse(&vector.text).unwrap(), *body, "{}", vector.name);
-    }
 }

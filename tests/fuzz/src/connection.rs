@@ -83,6 +83,7 @@ impl World {
             origin: "local".into(),
             known: None,
             join: None,
+            invite: None,
             nonce: Nonce::from_bytes([5; 32]),
         };
         let mut world = Self {
@@ -172,6 +173,7 @@ impl World {
                     self.open.remove(&id);
                     self.uploads.remove(&id);
                 }
+                HubOutput::Pass(_) => unreachable!("the hub is open"),
                 HubOutput::LoggedIn(_) => self.is_in = true,
                 HubOutput::Close(_) => assert!(self.hub.deadline().is_none()),
             }

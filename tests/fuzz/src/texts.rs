@@ -10,9 +10,9 @@ use protocol::json;
 use protocol::key::{AgentId, AgentKey, HubId, JoinId, PublicKey, UserId, UserKey};
 use protocol::limits::STATEMENT_BYTES_MAX;
 use protocol::part::{Body, Part};
-use protocol::room::{Members, Reading, verify_range};
+use protocol::room::{Counters, Members, RangeChecks, Reading, verify_range};
 use protocol::signed::{Signed, Statement};
-use protocol::statement::{Genesis, HubProof, Login, Message, Seat};
+use protocol::statement::{Genesis, HubProof, Login, Message, RoomKind, Seat};
 
 pub(crate) fn frame_of_a_client(bytes: &[u8]) {
     drop(split_chunk(bytes.to_vec()));
@@ -141,7 +141,7 @@ pub(crate) fn range(bytes: &[u8]) {
     let Ok(Pulled { start, entries, seats, .. }) = json::parse::<Pulled>(text) else { return };
     let room: RoomId =
         "7c2f378e5def7b7dd9873eb0cd32fe4131bc06a9321ca73337951c3ee885a838".parse().expect("a room");
-    let mut members = Members::new(UserKey::from_seed(&[2; 32]).public());
+    let mut members = Members::of(room, UserKey::from_seed(&[2; 32]).public(), RoomKind::Session);
     for seat in seats {
         if let Ok(seat) = seat.verify() {
             members.note_seat(&seat);
@@ -149,11 +149,14 @@ pub(crate) fn range(bytes: &[u8]) {
     }
     let count = entries.len() as u64;
     let known = |seq| (seq == start.seq).then_some(start.log);
-    if let Ok((readings, end)) = verify_range(room, start, entries, &members, known) {
-        assert_eq!((readings.len() as u64, end.seq), (count, start.seq + count));
-        for reading in readings {
+    let counters = Counters::new(start.seq == 0);
+    let checks = RangeChecks { members: &members, counters: Some(&counters), accepted: 0 };
+    if let Ok(outcome) = verify_range(checks, start, entries, known).whole() {
+        assert_eq!((outcome.readings.len() as u64, outcome.end.seq), (count, start.seq + count));
+        for reading in outcome.readings {
             if let Reading::Good(message) = reading {
-                assert!(members.has(&message.header.by(), message.header.statement().sent));
+                let (author, sent) = (message.header.by(), message.header.statement().sent);
+                assert!(outcome.members.role(&author, message.seq, sent).is_some());
                 assert!(message.body.is_none() || message.body_text.is_some());
             }
         }

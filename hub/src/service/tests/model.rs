@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::{Just, Strategy, prop, prop_oneof};
-use protocol::frame::{Ack, Answer, Find, Handoffs, OpenRoom, Post, Pull, Request};
+use protocol::frame::{Ack, Answer, EntryContent, Find, Handoffs, OpenRoom, Post, Pull, Request};
 use protocol::id::{BlobId, RoomId};
 use protocol::limits::Limits;
 use protocol::refusal::{Refusal, RefusalCode};
@@ -185,7 +185,10 @@ impl Model {
         let found: Vec<_> = page
             .entries
             .into_iter()
-            .map(|entry| (entry.seq, entry.message.by(), entry.body.unwrap()))
+            .map(|entry| match entry.content {
+                EntryContent::Message { message, body } => (entry.seq, message.by(), body.unwrap()),
+                EntryContent::Membership(_) => unreachable!("nobody acts on a home here"),
+            })
             .collect();
         let expected: Vec<_> = (after + 1..)
             .zip(home.log.iter().skip(usize::try_from(after).unwrap()))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use protocol::frame::{BlobReference, BlobReferences, Entry, Pulled};
+use protocol::frame::{BlobReference, BlobReferences, Entry, EntryContent, Pulled};
 use protocol::id::{BlobId, BlobPrefix, Digest, RoomId};
 use protocol::key::AgentId;
 use protocol::room::extend;
@@ -213,7 +213,13 @@ fn encoded_bytes(row: &Row<'_>, bodies: bool) -> rusqlite::Result<u64> {
 
 /// Returns the statements of the owner's seats among the authors of `entries`.
 fn seats_of(db: &Connection, room: &RoomHere, entries: &[Entry]) -> Result<Vec<Signed<Seat>>, StoreError> {
-    let mut authors: Vec<AgentId> = entries.iter().map(|entry| entry.message.by()).collect();
+    let mut authors: Vec<AgentId> = entries
+        .iter()
+        .filter_map(|entry| match &entry.content {
+            EntryContent::Message { message, .. } => Some(message.by()),
+            EntryContent::Membership(_) => None,
+        })
+        .collect();
     authors.sort_unstable();
     authors.dedup();
     let mut query = db.prepare_cached("SELECT user, bytes, sig FROM seat WHERE agent = ?1 AND user = ?2")?;

@@ -87,7 +87,8 @@ pub(super) fn open(
          VALUES (?1, 'home', ?2, ?3, ?4, ?5, 0, ?6, 0, ?6)",
     )?
     .execute((room.as_bytes(), owner.as_bytes(), bytes, sig.as_bytes(), now, start.log.as_bytes()))?;
-    Ok((RoomRow { room, genesis: genesis.signed().clone(), end: start }, true))
+    let genesis = genesis.signed().clone();
+    Ok((RoomRow { room, genesis, end: start, cursor: None, pending: None }, true))
 }
 
 fn find(db: &Connection, room: RoomId) -> Result<Option<RoomRow>, StoreError> {

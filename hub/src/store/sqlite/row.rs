@@ -64,10 +64,16 @@ pub(super) fn statement<S: protocol::signed::Statement>(
 /// Reads an entry from the columns seq, author, bytes, sig, body.
 pub(super) fn entry(row: &Row<'_>, bodies: bool) -> rusqlite::Result<Entry> {
     let body = if bodies { row.get(4)? } else { None };
-    Ok(Entry { seq: row.get(0)?, message: statement(row, 1)?, body })
+    Ok(Entry::message(row.get(0)?, statement(row, 1)?, body))
 }
 
 /// Reads a room from the columns id, owner, bytes, sig, `end_seq`, `end_log`.
 pub(super) fn room(row: &Row<'_>) -> rusqlite::Result<RoomRow> {
-    Ok(RoomRow { room: RoomId::from_bytes(row.get(0)?), genesis: statement(row, 1)?, end: point(row, 4)? })
+    Ok(RoomRow {
+        room: RoomId::from_bytes(row.get(0)?),
+        genesis: statement(row, 1)?,
+        end: point(row, 4)?,
+        cursor: None,
+        pending: None,
+    })
 }
