@@ -19,6 +19,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let options = bundle::PreviewOptions::default();
         let preview = bundle::preview(Some(&repo), &mut file, Path::new(scratch), &options, &mut |_| ())?;
         println!("{} commits, {} files", preview.commit_count, preview.stat.map_or(0, |stat| stat.len()));
+        for finding in preview.surface.findings {
+            println!("{}: {:?}", finding.sentence, finding.paths);
+        }
         return Ok(());
     }
     let mut hasher = Sha256::new();

@@ -4,7 +4,7 @@ use std::collections::BinaryHeap;
 
 use gix::bstr::BString;
 use gix::hashtable::{HashMap, HashSet};
-use gix::objs::{Find, Kind, TagRefIter};
+use gix::objs::{CommitRefIter, Find, Kind, TagRefIter};
 use gix::{ObjectId, Repository};
 
 use crate::history::{self, History};
@@ -64,6 +64,29 @@ pub(crate) fn list_here(
     let listed: Vec<_> =
         positions.iter().take(LISTED_COMMITS_MAX).map(|&position| history.node(position).id).collect();
     Ok((with_subjects(&listed, &repo.objects).map_err(ImportError::Repository)?, positions.len()))
+}
+
+/// Returns those of `ids` that none of the others reaches. Where clocks were wrong it may be more of them, never fewer.
+pub(crate) fn heads(repo: &Repository, ids: &[ObjectId]) -> Result<Vec<ObjectId>, ImportError> {
+    let cut = repo.shallow_commits().map_err(ImportError::Repository)?;
+    let cut = cut.map(|commits| commits.iter().copied().collect()).unwrap_or_default();
+    let graph = repo.commit_graph_if_enabled().ok().flatten();
+    let mut objects = Objects::open(repo)?;
+    let mut history = History::new(&mut objects, graph, cut);
+    let mut parents = Vec::new();
+    for id in ids {
+        parents.extend_from_slice(&history.find(*id)?.parent_ids);
+    }
+    let positions = history.walk(ids, &parents, &mut |_| ())?;
+    Ok(positions.iter().map(|&position| history.node(position).id).collect())
+}
+
+/// Returns the tree of the commit at the end of the tags from `id`; `None` if one of them is not here.
+pub(crate) fn tree(find: &impl Find, id: ObjectId) -> Result<Option<ObjectId>, gix::Error> {
+    let Some(commit) = peel(find, id)? else { return Ok(None) };
+    let mut buffer = Vec::new();
+    let Some(object) = find.try_find(&commit, &mut buffer)? else { return Ok(None) };
+    CommitRefIter::from_bytes(object.data, commit.kind()).tree_id().map(Some)
 }
 
 fn with_subjects(ids: &[ObjectId], find: &impl Find) -> Result<Vec<ListedCommit>, gix::Error> {

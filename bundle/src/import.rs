@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use gix::bstr::{BString, ByteSlice};
-use gix::objs::Kind;
+use gix::objs::{Find, FindHeader, Kind};
 use gix::{ObjectId, Repository};
 
 use crate::commits::{self, ListedCommit};
@@ -23,6 +23,7 @@ use crate::refs::{self, Locked, RefsError};
 use crate::resolve::ResolveError;
 use crate::scan::{self, Scan};
 use crate::stage::{Staged, Staging};
+use crate::surface::{self, Bounds, Surface};
 
 mod error;
 
@@ -48,6 +49,9 @@ pub struct ImportOptions {
     pub budgets: Budgets,
     /// Whether a history that shares no root commit with the repository is wanted.
     pub allow_unrelated: bool,
+    /// Whether a change that could run or alter something beyond plain source, or of which not all was looked at for that, is
+    /// refused with [`ImportError::Surface`].
+    pub refuse_surface: bool,
     /// Whether to stop after all checks, before the repository changes.
     pub dry_run: bool,
     /// The line for the reflogs of the new references; the id is a good part of it.
@@ -65,6 +69,7 @@ impl ImportOptions {
             expected: None,
             budgets: Budgets::default(),
             allow_unrelated: false,
+            refuse_surface: false,
             dry_run: false,
             reflog_message: format!("parler: apply {hex}").into(),
             interrupt: Arc::default(),
@@ -98,6 +103,8 @@ pub struct Imported {
     pub commit_count: usize,
     /// How many objects the pack has.
     pub objects: usize,
+    /// What the change could run or alter beyond plain source.
+    pub surface: Surface,
     /// Whether every reference was there before: nothing has changed.
     pub already_applied: bool,
     /// Whether every commit was here before: no object was added.
@@ -218,12 +225,12 @@ impl<'a> Import<'a> {
         connect::check(self.repo, &staged.facts, &mut self.commits, &self.own_tips)?;
         let targets = self.staged_tips(&staged)?;
         self.check_related(&staged)?;
+        let surface = self.surface(&staged.view, &targets)?;
         let (commits, commit_count) = commits::list(&targets, &staged.facts.commits);
         if !self.options.dry_run {
             self.commit(&staged, &objects_dir)?;
         }
-        let already_applied = false;
-        Ok(self.imported(&targets, commits, commit_count, already_applied, false))
+        Ok(self.imported(&targets, surface, commits, commit_count, Found::default()))
     }
 
     fn check_prerequisites(&mut self) -> Result<(), ImportError> {
@@ -269,6 +276,11 @@ impl<'a> Import<'a> {
 
     fn only_refs(self, targets: &[ObjectId]) -> Result<Imported, ImportError> {
         let already_applied = self.plan.missing.is_empty();
+        let surface = match self.surface(&self.repo.objects, targets) {
+            // What stands here already is not refused any more.
+            Err(ImportError::Surface(surface)) if already_applied => *surface,
+            outcome => outcome?,
+        };
         if !already_applied && !self.options.dry_run {
             let objects_dir = self.objects_dir();
             // Nothing to check in it: it stands for this import until the references are made.
@@ -278,7 +290,16 @@ impl<'a> Import<'a> {
         let prerequisites: Vec<_> =
             self.header.prerequisites.iter().map(|prerequisite| prerequisite.id).collect();
         let (commits, count) = commits::list_here(self.repo, targets, &prerequisites)?;
-        Ok(self.imported(targets, commits, count, already_applied, true))
+        Ok(self.imported(targets, surface, commits, count, Found { already_applied, everything_here: true }))
+    }
+
+    /// Says what the change could run or alter, and refuses it where that is wanted.
+    fn surface(&self, find: &(impl Find + FindHeader), targets: &[ObjectId]) -> Result<Surface, ImportError> {
+        let prerequisites = &self.header.prerequisites;
+        let tips = targets.iter().copied();
+        let surface = surface::report(Some(self.repo), find, prerequisites, tips, Bounds::default());
+        let is_refused = self.options.refuse_surface && (!surface.is_checked || !surface.findings.is_empty());
+        if is_refused { Err(ImportError::Surface(Box::new(surface))) } else { Ok(surface) }
     }
 
     /// Sees that every tip is a commit, or a tag of one, in the pack or here and reachable; returns the commits.
@@ -371,10 +392,10 @@ impl<'a> Import<'a> {
     fn imported(
         self,
         targets: &[ObjectId],
+        surface: Surface,
         commits: Vec<ListedCommit>,
         commit_count: usize,
-        already_applied: bool,
-        everything_here: bool,
+        found: Found,
     ) -> Imported {
         let refs = std::iter::zip(&self.tips, self.plan.names).zip(targets).map(|((tip, name), commit)| {
             ImportedRef { name, branch: tip.branch().to_owned(), target: tip.id, commit: *commit }
@@ -385,10 +406,18 @@ impl<'a> Import<'a> {
             commits,
             commit_count,
             objects: self.scan.entries.len(),
-            already_applied,
-            everything_here,
+            surface,
+            already_applied: found.already_applied,
+            everything_here: found.everything_here,
         }
     }
+}
+
+/// What an import found to be here before.
+#[derive(Clone, Copy, Default)]
+struct Found {
+    already_applied: bool,
+    everything_here: bool,
 }
 
 /// Returns the tips that get a reference: all, but HEAD only where no other has its commit.

@@ -41,6 +41,7 @@ mod search;
 mod select;
 mod sink;
 mod stage;
+mod surface;
 mod tree_diff;
 mod write;
 
@@ -58,5 +59,6 @@ pub use refs::{Applied, AppliedRef, RefsError, applied, drop_handoff, find_appli
 pub use repository::{OpenError, discover, open};
 pub use resolve::ResolveError;
 pub use scan::ScanError;
+pub use surface::{FileSide, Finding, Surface, surface_codes, surface_rules};
 pub use tree_diff::DiffError;
 pub use write::{CreateError, CreateOptions, Created, create};

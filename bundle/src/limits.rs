@@ -64,6 +64,9 @@ pub const LISTED_PATHS_MAX: usize = 10_000;
 /// Most trees that one comparison reads.
 pub const COMPARED_TREES_MAX: usize = 200_000;
 
+/// Most bytes that the paths met in one comparison may have together.
+pub const COMPARED_PATHS_BYTES_MAX: usize = 32 << 20;
+
 /// Longest path of a directory that a comparison enters.
 pub const PATH_BYTES_MAX: usize = 32 * 1024;
 
@@ -72,6 +75,21 @@ pub const DIFF_TOTAL_BYTES_MAX: u64 = 512 << 20;
 
 /// Largest blob that is compared line by line; a larger one counts as binary.
 pub const DIFF_BLOB_BYTES_MAX: u64 = 8 << 20;
+
+/// Most changed paths that the surface report looks at, in all comparisons of one handoff together.
+pub const SURFACE_PATHS_MAX: usize = 100_000;
+
+/// Most bytes of files that the surface report reads.
+pub const SURFACE_TOTAL_BYTES_MAX: u64 = 128 << 20;
+
+/// Largest file that the surface report reads; of a larger one only path and mode are looked at.
+pub const SURFACE_BLOB_BYTES_MAX: u64 = 16 << 20;
+
+/// Longest target of a symbolic link that is read; a longer one leads nowhere that a system would go.
+pub const SURFACE_TARGET_BYTES_MAX: u64 = 4096;
+
+/// Most paths that a finding of the surface report lists; those beyond are counted only.
+pub const SURFACE_LISTED_PATHS_MAX: usize = 10;
 
 /// Longest name of a tree entry, as `git fsck` has it.
 pub const TREE_ENTRY_NAME_BYTES_MAX: usize = 4096;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use gix::objs::{CommitRefIter, Find};
+use gix::objs::Find;
 use gix::{ObjectId, Repository};
 
 use crate::commits::{self, ListedCommit};
@@ -20,6 +20,7 @@ use crate::quarantine;
 use crate::range::{Prerequisite, Tip};
 use crate::reach::Commits;
 use crate::stage::{Staged, Staging};
+use crate::surface::{self, Bounds, Surface};
 use crate::tree_diff::{self, Changes, DiffError};
 
 /// How a bundle is looked at.
@@ -52,6 +53,8 @@ pub struct Preview {
     pub stat: Option<Vec<FileStat>>,
     /// Whether more paths differ than are listed.
     pub stat_is_cut: bool,
+    /// What the change could run or alter; empty and unchecked where a prerequisite is missing.
+    pub surface: Surface,
     staged: Staged,
     changes: Option<Changes>,
 }
@@ -106,12 +109,16 @@ pub fn preview(
         prerequisites_missing,
         stat: None,
         stat_is_cut: false,
+        surface: Surface::default(),
         header,
         staged,
         changes: None,
     };
     if preview.prerequisites_missing.is_empty() {
         preview.compare()?;
+        let targets = preview.tips.iter().map(|tip| tip.id);
+        let (find, prerequisites) = (&preview.staged.view, &preview.header.prerequisites);
+        preview.surface = surface::report(repo, find, prerequisites, targets, Bounds::default());
     }
     Ok(preview)
 }
@@ -159,11 +166,8 @@ impl Preview {
 
 /// Returns the tree of the commit at the end of the tags from `id`.
 fn tree_of(find: &impl Find, id: ObjectId) -> Result<ObjectId, ImportError> {
-    let missing = || DiffError::Missing(id);
-    let commit = commits::peel(find, id).map_err(ImportError::Repository)?.ok_or_else(missing)?;
-    let mut buffer = Vec::new();
-    let object = find.try_find(&commit, &mut buffer).map_err(ImportError::Repository)?.ok_or_else(missing)?;
-    CommitRefIter::from_bytes(object.data, commit.kind()).tree_id().map_err(ImportError::Repository)
+    let tree = commits::tree(find, id).map_err(ImportError::Repository)?;
+    Ok(tree.ok_or(DiffError::Missing(id))?)
 }
 
 #[cfg(test)]

@@ -8,10 +8,10 @@ use gix::bstr::{BString, ByteVec};
 use gix::objs::{Find, Kind};
 
 use crate::check;
-use crate::limits::{COMPARED_TREES_MAX, LISTED_PATHS_MAX, PATH_BYTES_MAX};
+use crate::limits::{COMPARED_PATHS_BYTES_MAX, COMPARED_TREES_MAX, LISTED_PATHS_MAX, PATH_BYTES_MAX};
 
 /// A file on one side of a comparison.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Side {
     /// The mode as it stands in the tree.
     pub mode: u32,
@@ -60,24 +60,49 @@ pub enum DiffError {
     Write(#[source] std::io::Error),
 }
 
+/// How much comparisons may still read and list.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    /// Pairs of trees.
+    pub trees: usize,
+    /// Changed paths.
+    pub paths: usize,
+    /// Bytes of paths: a few trees with long names have more of them than memory takes.
+    pub path_bytes: usize,
+}
+
 /// Compares two trees; nothing on one side stands for an empty tree.
 pub(crate) fn compare(
     find: &impl Find,
     old: Option<ObjectId>,
     new: Option<ObjectId>,
 ) -> Result<Changes, DiffError> {
+    let mut room =
+        Room { trees: COMPARED_TREES_MAX, paths: LISTED_PATHS_MAX, path_bytes: COMPARED_PATHS_BYTES_MAX };
+    compare_within(find, old, new, &mut room)
+}
+
+/// Compares two trees, and takes what that needs out of `room`.
+pub(crate) fn compare_within(
+    find: &impl Find,
+    old: Option<ObjectId>,
+    new: Option<ObjectId>,
+    room: &mut Room,
+) -> Result<Changes, DiffError> {
     let mut changes = Changes::default();
     let mut stack = vec![(BString::default(), old, new)];
-    let mut trees = 0;
     while let Some((prefix, old, new)) = stack.pop() {
         if old == new {
             continue;
         }
-        trees += 1;
-        if trees > COMPARED_TREES_MAX || prefix.len() > PATH_BYTES_MAX {
+        if changes.is_cut {
+            break;
+        }
+        if room.trees == 0 || prefix.len() > PATH_BYTES_MAX {
             changes.is_cut = true;
             break;
         }
+        room.trees -= 1;
         // A file and a directory of the same name are different things, so the kind is part of the key.
         let mut entries = BTreeMap::<(BString, bool), (Option<Side>, Option<Side>)>::new();
         for (name, is_tree, side) in read(find, old)? {
@@ -90,15 +115,20 @@ pub(crate) fn compare(
             if old == new {
                 continue;
             }
+            let length = prefix.len() + name.len() + 1;
+            if length > room.path_bytes || (!is_tree && room.paths == 0) {
+                changes.is_cut = true;
+                break;
+            }
+            room.path_bytes -= length;
             let mut path = prefix.clone();
             path.push_str(&name);
             if is_tree {
                 path.push_byte(b'/');
                 stack.push((path, old.map(|side| side.id), new.map(|side| side.id)));
-            } else if changes.list.len() < LISTED_PATHS_MAX {
-                changes.list.push(Change { path, old, new });
             } else {
-                changes.is_cut = true;
+                room.paths -= 1;
+                changes.list.push(Change { path, old, new });
             }
         }
     }
@@ -118,4 +148,40 @@ fn read(find: &impl Find, tree: Option<ObjectId>) -> Result<Vec<(BString, bool, 
         entries.push((BString::from(entry.name), entry.kind() == Some(Kind::Tree), side));
     }
     Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use gix::bstr::BStr;
+    use kit::Env;
+
+    use super::*;
+    use crate::referee;
+
+    #[test]
+    fn a_comparison_ends_where_its_room_does() {
+        let env = Env::new();
+        let path = env.init("repo");
+        for number in 0..5 {
+            env.commit(&path, &format!("dir{number}/file"), number.to_string(), "x");
+        }
+        let repo = referee::open(&path);
+        let tree = referee::id(&env.git(&path, ["rev-parse", "HEAD^{tree}"]));
+        // Five trees and the root, five paths; each directory has 5 bytes and each file 10.
+        let enough = Room { trees: 6, paths: 5, path_bytes: 75 };
+        let compare = |mut room: Room| compare_within(&repo.objects, None, Some(tree), &mut room).unwrap();
+        let whole = compare(enough);
+        assert!(!whole.is_cut);
+        let names: Vec<&BStr> = whole.list.iter().map(|change| change.path.as_ref()).collect();
+        assert_eq!(names, ["dir0/file", "dir1/file", "dir2/file", "dir3/file", "dir4/file"]);
+        for less in [
+            Room { trees: 5, ..enough },
+            Room { paths: 4, ..enough },
+            Room { path_bytes: 74, ..enough },
+            Room { path_bytes: 0, ..enough },
+        ] {
+            let cut = compare(less);
+            assert!(cut.is_cut && cut.list.len() < 5, "{less:?}");
+        }
+    }
 }

@@ -72,6 +72,7 @@ fn is_on_hfs(name: &[u8], word: &str) -> bool {
     wanted.all(|char| seen.next() == Some(char)) && seen.next().is_none()
 }
 
-fn is_ignored_by_hfs(char: char) -> bool {
+/// Returns whether HFS+ leaves `char` out when it compares names.
+pub(crate) fn is_ignored_by_hfs(char: char) -> bool {
     matches!(char, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}')
 }

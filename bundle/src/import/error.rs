@@ -12,6 +12,7 @@ use crate::range::Prerequisite;
 use crate::refs::RefsError;
 use crate::resolve::ResolveError;
 use crate::scan::ScanError;
+use crate::surface::Surface;
 use crate::tree_diff::DiffError;
 
 /// Why a bundle was not imported. The repository is as it was.
@@ -82,6 +83,9 @@ pub enum ImportError {
     /// The bundle brings a whole history that shares no root commit with this repository.
     #[error("the bundle holds a history that has nothing in common with this repository")]
     Unrelated,
+    /// The change could run or alter something beyond plain source, and the caller wants none of that.
+    #[error("the change {}", touches(.0))]
+    Surface(Box<Surface>),
     /// The references could not be read or made.
     #[error(transparent)]
     Refs(#[from] RefsError),
@@ -110,6 +114,14 @@ fn missing(prerequisites: &[Prerequisite]) -> String {
     match ids.as_slice() {
         [only] => format!("a commit you do not have: {only}"),
         several => format!("commits you do not have: {}", several.join(", ")),
+    }
+}
+
+fn touches(surface: &Surface) -> String {
+    let codes: Vec<_> = surface.findings.iter().map(|finding| finding.code).collect();
+    match codes.as_slice() {
+        [] => "is too large to be looked at in full".to_owned(),
+        codes => format!("touches more than plain source: {}", codes.join(", ")),
     }
 }
 

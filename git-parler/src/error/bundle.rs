@@ -179,6 +179,7 @@ impl Report for ImportError {
             Self::Object(error) => error.code(),
             Self::Diff(error) => error.code(),
             Self::Unrelated => Code::Unrelated,
+            Self::Surface(_) => Code::PolicyRefused,
             Self::Refs(error) => error.code(),
             Self::Quarantine(_) | Self::Install(_) | Self::Repository(_) => Code::Io,
             Self::Interrupted => Code::Interrupted,

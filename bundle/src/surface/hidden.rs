@@ -1,0 +1,106 @@
+//! Characters that do not show or that change the order of what shows, in lines and in names. What stands where writing
+//! needs it (a selector behind an emoji, a joiner between letters that are not Latin) does not count.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use gix::bstr::ByteSlice;
+
+/// Returns whether a path holds what does not show.
+pub(crate) fn in_path(path: &[u8]) -> bool {
+    path.iter().any(u8::is_ascii_control) || in_text(path)
+}
+
+/// Returns whether a line of `new` that is not one of `old` holds what does not show; nothing for `old` means that all lines
+/// are new. Content that is no text has no lines.
+pub(crate) fn in_added_lines(old: impl FnOnce() -> Option<Vec<u8>>, new: &[u8]) -> bool {
+    let has_hidden = |line: &&[u8]| in_text(line);
+    if is_plain(new) || is_binary(new) || !lines(new).any(in_text) {
+        return false;
+    }
+    let Some(old) = old() else { return true };
+    let mut known = HashMap::<&[u8], usize>::new();
+    for line in lines(&old).filter(has_hidden) {
+        *known.entry(line).or_default() += 1;
+    }
+    // A line that was there counts as often as it was there.
+    lines(new).filter(has_hidden).any(|line| match known.get_mut(line) {
+        Some(count) if *count > 0 => {
+            *count -= 1;
+            false
+        }
+        _ => true,
+    })
+}
+
+/// git takes a file with a NUL in its beginning for binary. Where all of it is text nevertheless, a NUL hides nothing here.
+fn is_binary(content: &[u8]) -> bool {
+    content.iter().take(SNIFFED_BYTES).any(|byte| *byte == 0) && std::str::from_utf8(content).is_err()
+}
+
+const SNIFFED_BYTES: usize = 8000;
+
+/// The quick way: ASCII without control characters but those of every text.
+fn is_plain(content: &[u8]) -> bool {
+    content.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\n'))
+}
+
+/// Splits into lines without their ends; the mark of the byte order is left out where it belongs.
+fn lines(content: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
+    content.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+}
+
+/// Returns whether a line holds what does not show.
+fn in_text(line: &[u8]) -> bool {
+    if is_plain(line) {
+        return false;
+    }
+    // What is no UTF-8 shows as something.
+    let text: Cow<'_, str> = line.to_str_lossy();
+    let mut before = None;
+    let mut rest = text.chars().peekable();
+    while let Some(char) = rest.next() {
+        if is_hidden(char) && !is_in_place(before, char, rest.peek().copied()) {
+            return true;
+        }
+        before = Some(char);
+    }
+    false
+}
+
+/// Returns whether writing needs the hidden `char` between these two.
+fn is_in_place(before: Option<char>, char: char, after: Option<char>) -> bool {
+    let Some(before) = before else { return matches!(char, '\t' | '\u{c}') };
+    let is_letter = |char: char| !char.is_ascii() && !is_hidden(char);
+    match char {
+        '\t' | '\u{c}' => true,
+        // One selector behind what it selects a form of.
+        '\u{fe0e}' | '\u{fe0f}' if matches!(before, '0'..='9' | '#' | '*') => true,
+        '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' => is_letter(before),
+        // Joiners, in emoji and in scripts that join letters.
+        '\u{200c}' | '\u{200d}' => {
+            (is_letter(before) || before == '\u{fe0f}') && after.is_some_and(is_letter)
+        }
+        _ => false,
+    }
+}
+
+/// Returns whether `char` shows nothing, changes the order of what shows, or controls a terminal.
+fn is_hidden(char: char) -> bool {
+    matches!(char,
+        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}'
+        // Soft hyphen, joiners and fillers that take no room.
+        | '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}' | '\u{ffa0}'
+        | '\u{180b}'..='\u{180f}'
+        // Zero-width characters, directional marks, line and paragraph separators, embeddings and overrides.
+        | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        // Word joiner, invisible operators, isolates, deprecated controls.
+        | '\u{2060}'..='\u{206f}'
+        // Variation selectors, byte order mark, interlinear annotation.
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}'
+        // Hieroglyphic joiners, and the pattern of no dots.
+        | '\u{13430}'..='\u{1343f}' | '\u{2800}'
+        // Musical formatting, shorthand formatting, tags and further selectors.
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
