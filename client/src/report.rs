@@ -113,6 +113,17 @@ pub struct Push {
     pub deduplicated: bool,
 }
 
+/// What a change touches beyond plain source, by the code of a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SurfaceFinding {
+    /// A stable name.
+    pub code: String,
+    /// The first of the paths.
+    pub paths: Vec<String>,
+    /// How many paths there are.
+    pub count: u64,
+}
+
 /// Answer of `apply`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Apply {
@@ -135,7 +146,7 @@ pub struct Apply {
     /// What arrived, newest first.
     pub commits: Vec<Commit>,
     /// What the change could run or alter beyond plain source.
-    pub surface: Vec<String>,
+    pub surface: Vec<SurfaceFinding>,
     /// Whether all of it was looked at for that.
     pub surface_checked: bool,
     /// Whether it stood there before.

@@ -57,6 +57,16 @@ pub(crate) enum When {
     Never,
 }
 
+/// What `apply` does with a change that touches more than plain source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum SurfacePolicy {
+    /// Takes it, and says what it touches.
+    #[default]
+    Warn,
+    /// Refuses it, and one of which not all could be looked at.
+    Block,
+}
+
 /// Everything that can be set, with options over environment over configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -78,6 +88,8 @@ pub(crate) struct Settings {
     pub(crate) is_insecure: bool,
     /// Budgets of an import.
     pub(crate) import: bundle::Budgets,
+    /// What `apply` does with a change that touches more than plain source.
+    pub(crate) surface: SurfacePolicy,
     /// Whether hints are wanted.
     pub(crate) advice: bool,
     /// When to use color.
@@ -185,6 +197,7 @@ impl Settings {
             base: bases,
             is_insecure: source.boolean("insecure", "PARLER_INSECURE")?.unwrap_or(false),
             import: source.budgets()?,
+            surface: source.surface_policy()?,
             advice: source.key_boolean("advice.parler")?.unwrap_or(true),
             color: source.color()?,
             pager: source.pager(),
@@ -255,6 +268,16 @@ impl Stated<'_> {
             *value = self.size(budget.option())?.unwrap_or(*value);
         }
         Ok(budgets)
+    }
+
+    fn surface_policy(&self) -> Result<SurfacePolicy, Error> {
+        const KEY: &str = "parler.policy.surface";
+        match self.file.string_implicit(KEY) {
+            None => Ok(SurfacePolicy::default()),
+            Some(Some(text)) if text.eq_ignore_ascii_case(b"warn") => Ok(SurfacePolicy::Warn),
+            Some(Some(text)) if text.eq_ignore_ascii_case(b"block") => Ok(SurfacePolicy::Block),
+            Some(_) => Err(self.bad_key(KEY, "warn or block")),
+        }
     }
 
     fn color(&self) -> Result<When, Error> {

@@ -20,6 +20,7 @@ mod repo;
 mod setup;
 mod stages;
 mod start_hub;
+mod surface;
 mod ui;
 
 use std::process::ExitCode;

@@ -12,6 +12,7 @@ mod served;
 mod served_hub;
 mod setup;
 mod strace;
+mod surface;
 mod terminal;
 mod tls;
 mod two;

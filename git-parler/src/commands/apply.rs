@@ -9,11 +9,13 @@ use protocol::clean;
 
 use crate::cli::Apply;
 use crate::commands::push::{commits, short};
+use crate::config::SurfacePolicy;
 use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::incoming::{self, Incoming};
 use crate::interrupt::Guard;
 use crate::stages::Stages;
+use crate::surface;
 use crate::ui::Paint;
 
 pub(crate) fn run(context: &Context, arguments: &Apply) -> Result<(), Failure> {
@@ -31,6 +33,7 @@ pub(crate) fn run(context: &Context, arguments: &Apply) -> Result<(), Failure> {
         expected: incoming.expected.take(),
         budgets: context.settings.import,
         allow_unrelated: arguments.unrelated,
+        refuse_surface: context.settings.surface == SurfacePolicy::Block,
         dry_run: arguments.dry_run,
         ..ImportOptions::new(*incoming.id.as_bytes())
     };
@@ -67,8 +70,8 @@ fn answer(incoming: &Incoming, imported: &Imported) -> Answer {
         author: incoming.author.clone(),
         signature: incoming.signature,
         commits: imported.commits.iter().map(listed).collect(),
-        surface: Vec::new(),
-        surface_checked: false,
+        surface: surface::findings(&imported.surface),
+        surface_checked: imported.surface.is_checked,
         already_applied: imported.already_applied,
     }
 }
@@ -102,6 +105,7 @@ fn print(context: &Context, repo: &gix::Repository, arguments: &Apply, answer: &
     if imported.commit_count > COMMITS_SHOWN {
         ui.line(format_args!("  … and {} more", imported.commit_count - COMMITS_SHOWN));
     }
+    surface::lines(&imported.surface).iter().for_each(|line| ui.line(line));
     if !arguments.dry_run {
         ui.hint(next_steps(repo, &answer.refs));
     }
@@ -174,8 +178,31 @@ fn explain(error: ImportError, incoming: &Incoming) -> Failure {
             let id = unreachable[0].id;
             Failure::from(error).hint(format!("keep it with `git branch <name> {id}`, {again}"))
         }
+        ImportError::Surface(surface) => refused(surface, incoming),
         _ => error.into(),
     }
+}
+
+/// Says what `parler.policy.surface` refuses, and how to take it all the same.
+fn refused(surface: &bundle::Surface, incoming: &Incoming) -> Failure {
+    let found: Vec<_> =
+        surface.findings.iter().map(|found| format!("{} ({})", found.code, surface::paths(found))).collect();
+    let what = match (found.as_slice(), surface.is_checked) {
+        ([], _) => "not all of the change could be looked at".to_owned(),
+        (found, true) => format!("the change touches {}", found.join(", ")),
+        (found, false) => {
+            format!("the change touches {}, and not all of it could be looked at", found.join(", "))
+        }
+    };
+    let handoff = if incoming.author.is_some() {
+        short(&incoming.id.to_string()).to_owned()
+    } else {
+        "<file>".to_owned()
+    };
+    Failure::new(Code::PolicyRefused, format!("`parler.policy.surface` is `block`: {what}")).hint(format!(
+        "look at it with `git parler show --patch {handoff}`; to take it all the same: \
+         `git -c parler.policy.surface=warn parler apply {handoff}`"
+    ))
 }
 
 /// How many commits are printed; `--json` has more.

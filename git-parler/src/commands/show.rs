@@ -16,6 +16,7 @@ use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::incoming::{self, Incoming};
 use crate::stages::Stages;
+use crate::surface;
 use crate::ui::{Paint, Ui};
 
 pub(crate) fn run(context: &Context, arguments: &Show) -> Result<(), Failure> {
@@ -95,8 +96,8 @@ fn answer(context: &Context, incoming: &Incoming, preview: &Preview) -> Result<A
             author: incoming.author.clone(),
             signature: incoming.signature,
             commits: preview.commits.iter().map(listed).collect(),
-            surface: Vec::new(),
-            surface_checked: false,
+            surface: surface::findings(&preview.surface),
+            surface_checked: preview.surface.is_checked,
             already_applied: !applied.is_empty(),
         },
         stat: stat.collect(),
@@ -161,7 +162,12 @@ fn print(
     if preview.commit_count > COMMITS_SHOWN {
         writeln!(out, "  … and {} more", preview.commit_count - COMMITS_SHOWN)?;
     }
-    stat(ui, preview, answer, out)
+    stat(ui, preview, answer, out)?;
+    let lines = if preview.stat.is_some() { surface::lines(&preview.surface) } else { Vec::new() };
+    if !lines.is_empty() {
+        writeln!(out)?;
+    }
+    lines.iter().try_for_each(|line| writeln!(out, "{line}"))
 }
 
 fn stat(ui: &Ui, preview: &Preview, answer: &Answer, out: &mut dyn Write) -> io::Result<()> {

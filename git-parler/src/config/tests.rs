@@ -55,6 +55,21 @@ fn a_value_of_the_wrong_kind_is_named() {
 }
 
 #[test]
+fn the_surface_policy_is_warn_or_block() {
+    let policy = |value: &str| {
+        read(&format!("[parler \"policy\"]\n\t{value}\n"), &[], &Global::default())
+            .map(|settings| settings.surface)
+    };
+    assert_eq!(policy("").unwrap(), SurfacePolicy::Warn);
+    assert_eq!(policy("surface = warn").unwrap(), SurfacePolicy::Warn);
+    assert_eq!(policy("surface = Block").unwrap(), SurfacePolicy::Block);
+    for (value, shown) in [("surface = off", "off"), ("surface =", ""), ("surface", "")] {
+        let expected = format!("`parler.policy.surface` is `{shown}`, which is not warn or block");
+        assert_eq!(policy(value).unwrap_err().to_string(), expected);
+    }
+}
+
+#[test]
 fn budgets_take_the_suffixes_of_git() {
     let config = "[parler \"import\"]\n\tmaxObjectSize = 2m\n\tmaxTotalSize = 1g\n";
     let budgets = read(config, &[], &Global::default()).unwrap().import;
