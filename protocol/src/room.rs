@@ -4,6 +4,8 @@
 
 mod admission;
 mod members;
+#[cfg(test)]
+mod model;
 mod range;
 #[cfg(test)]
 mod tests;

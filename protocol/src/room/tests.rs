@@ -1,4 +1,4 @@
-//! The rules of a room on worked examples.
+//! The rules of a room on worked examples; models and properties stand in `model.rs`.
 
 use super::*;
 use crate::frame::{Entry, EntryContent};
@@ -17,11 +17,11 @@ fn owner() -> UserKey {
     UserKey::from_seed(&[2; 32])
 }
 
-fn agent() -> AgentKey {
+pub(super) fn seat() -> AgentKey {
     AgentKey::from_seed(&[3; 32])
 }
 
-fn joiner() -> AgentKey {
+pub(super) fn joiner() -> AgentKey {
     AgentKey::from_seed(&[5; 32])
 }
 
@@ -30,43 +30,43 @@ fn genesis() -> Verified<Genesis> {
     sign(&owner(), Genesis { hub: hub(), kind: RoomKind::Session, salt, needs: Vec::new() })
 }
 
-fn members() -> Members {
+pub(super) fn members() -> Members {
     let mut members = Members::new(&genesis());
-    let seat = Seat { seat: agent().public(), name: "ana/app".into(), issued: 0, expires: 90 * DAY };
+    let seat = Seat { seat: seat().public(), name: "ana/app".into(), issued: 0, expires: 90 * DAY };
     members.note_seat(&sign(&owner(), seat));
     members
 }
 
 /// A log as a hub keeps it, written by whoever the test wants.
-struct Log {
-    room: RoomId,
-    members: Members,
-    entries: Vec<Entry>,
-    points: Vec<LogPoint>,
+pub(super) struct Log {
+    pub(super) room: RoomId,
+    pub(super) members: Members,
+    pub(super) entries: Vec<Entry>,
+    pub(super) points: Vec<LogPoint>,
 }
 
 impl Log {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let room = room_id(&genesis());
         Self { room, members: members(), entries: Vec::new(), points: vec![LogPoint::start(room)] }
     }
 
-    fn end(&self) -> LogPoint {
+    pub(super) fn end(&self) -> LogPoint {
         *self.points.last().expect("a log has a beginning")
     }
 
-    fn push(&mut self, content: EntryContent) {
+    pub(super) fn push(&mut self, content: EntryContent) {
         let end = extend(&self.end(), &content.digest());
         self.entries.push(Entry { seq: end.seq, content });
         self.points.push(end);
     }
 
-    fn say(&mut self, author: &AgentKey, n: u64, text: &str) {
+    pub(super) fn say(&mut self, author: &AgentKey, n: u64, text: &str) {
         let head = self.end();
         self.push(message(author, self.room, n, head, text, false));
     }
 
-    fn act(&mut self, op: Op) {
+    pub(super) fn act(&mut self, op: Op) {
         let ChainEnd { n, digest: prev } = self.members.chain_end();
         let act = Membership { room: self.room, n: n + 1, prev, op, needs: Vec::new() };
         let act = sign(&owner(), act);
@@ -74,7 +74,7 @@ impl Log {
         self.push(EntryContent::Membership(act.signed().clone()));
     }
 
-    fn admit(&mut self, agent: &AgentKey, floor: u64) {
+    pub(super) fn admit(&mut self, agent: &AgentKey, floor: u64) {
         let at = self.end();
         self.act(Op::Admit(Admit {
             agent: agent.public(),
@@ -99,7 +99,14 @@ impl Log {
     }
 }
 
-fn message(author: &AgentKey, room: RoomId, n: u64, head: LogPoint, text: &str, leave: bool) -> EntryContent {
+pub(super) fn message(
+    author: &AgentKey,
+    room: RoomId,
+    n: u64,
+    head: LogPoint,
+    text: &str,
+    leave: bool,
+) -> EntryContent {
     let body = format!(r#"{{"parts":[{{"kind":"text","text":"{text}"}}]}}"#);
     let header = Message {
         room,
@@ -116,7 +123,7 @@ fn message(author: &AgentKey, room: RoomId, n: u64, head: LogPoint, text: &str, 
 }
 
 /// One letter for each reading: what a reader would see.
-fn seen(outcome: &RangeOutcome) -> String {
+pub(super) fn seen(outcome: &RangeOutcome) -> String {
     let letter = |reading: &Reading| match reading {
         Reading::Good(message) if message.is_after_gap => 'g',
         Reading::Good(_) => 'm',
@@ -142,7 +149,7 @@ fn room_ids_are_those_of_the_specification() {
 #[test]
 fn a_range_counts_when_it_meets_a_known_value() {
     let mut log = Log::new();
-    (1..=4).for_each(|n| log.say(&agent(), n, "hi"));
+    (1..=4).for_each(|n| log.say(&seat(), n, "hi"));
     for end in [0, 2, 4] {
         let point = log.points[end];
         let outcome = log.read_with(|seq| (seq == point.seq).then_some(point.log));
@@ -156,7 +163,7 @@ fn a_range_counts_when_it_meets_a_known_value() {
 #[test]
 fn leaving_out_swapping_or_inventing_entries_is_noticed() {
     let mut log = Log::new();
-    (1..=4).for_each(|n| log.say(&agent(), n, "hi"));
+    (1..=4).for_each(|n| log.say(&seat(), n, "hi"));
     let known = |points: &[LogPoint]| {
         let ends = [points[0], points[4]];
         move |seq: u64| ends.iter().find(|point| point.seq == seq).map(|point| point.log)
@@ -177,7 +184,7 @@ fn leaving_out_swapping_or_inventing_entries_is_noticed() {
     (swapped.entries[2].seq, swapped.entries[3].seq) = (3, 4);
     assert!(swapped.read_with(known(&truth)).fault.is_some());
     let mut other = Log { entries: log.entries.clone(), ..Log::new() };
-    other.entries[3].content = message(&agent(), log.room, 4, truth[3], "not what was said", false);
+    other.entries[3].content = message(&seat(), log.room, 4, truth[3], "not what was said", false);
     assert!(matches!(other.read_with(known(&truth)).fault, Some(RangeError::Fork { seq: 4 })));
 }
 
@@ -185,10 +192,9 @@ fn leaving_out_swapping_or_inventing_entries_is_noticed() {
 fn what_no_member_wrote_is_never_good() {
     let mut log = Log::new();
     log.say(&joiner(), 1, "let me in");
-    let elsewhere = message(&agent(), RoomId::from_bytes([9; 32]), 1, log.end(), "moved", false);
+    let elsewhere = message(&seat(), RoomId::from_bytes([9; 32]), 1, log.end(), "moved", false);
     log.push(elsewhere);
-    let EntryContent::Message { message: honest, .. } =
-        message(&agent(), log.room, 1, log.end(), "hi", false)
+    let EntryContent::Message { message: honest, .. } = message(&seat(), log.room, 1, log.end(), "hi", false)
     else {
         panic!("a message")
     };
@@ -251,7 +257,7 @@ fn a_denial_is_final() {
 fn behind_the_end_of_a_room_nothing_counts() {
     let mut log = Log::new();
     log.act(Op::Close);
-    log.say(&agent(), 1, "one more thing");
+    log.say(&seat(), 1, "one more thing");
     let outcome = log.read();
     assert!(matches!(outcome.fault, Some(RangeError::Closed { seq: 2 })));
     assert_eq!(outcome.members.closed(), Some(1));
@@ -261,15 +267,15 @@ fn behind_the_end_of_a_room_nothing_counts() {
 #[test]
 fn a_counter_that_skips_or_repeats_is_flagged() {
     let mut log = Log::new();
-    log.say(&agent(), 1, "one");
-    log.say(&agent(), 3, "three");
+    log.say(&seat(), 1, "one");
+    log.say(&seat(), 3, "three");
     log.push(log.entries[0].content.clone());
     log.push(log.entries[1].content.clone());
-    log.say(&agent(), 3, "another three");
-    log.say(&agent(), 4, "four");
+    log.say(&seat(), 3, "another three");
+    log.say(&seat(), 4, "four");
     let outcome = log.read();
     assert_eq!(seen(&outcome), "mgrrfm");
-    assert_eq!(outcome.counters.last_n(&agent().public()), 4);
+    assert_eq!(outcome.counters.last_n(&seat().public()), 4);
 }
 
 #[test]
@@ -308,9 +314,9 @@ fn acts_form_one_chain_by_the_owner() {
 #[test]
 fn a_member_that_saw_another_history_makes_a_fork_unless_a_human_accepted_it() {
     let mut log = Log::new();
-    log.say(&agent(), 1, "one");
+    log.say(&seat(), 1, "one");
     let head = LogPoint { seq: 1, log: Digest::of(b"another history") };
-    log.push(message(&agent(), log.room, 2, head, "two", false));
+    log.push(message(&seat(), log.room, 2, head, "two", false));
     assert!(matches!(log.read().fault, Some(RangeError::Head { seq: 2 })));
     let (members, start) = (members(), log.points[0]);
     let checks = RangeChecks { members: &members, counters: None, accepted: 1 };
@@ -318,7 +324,7 @@ fn a_member_that_saw_another_history_makes_a_fork_unless_a_human_accepted_it() {
     let outcome = verify_range(checks, start, log.entries.clone(), known);
     assert!(outcome.fault.is_none());
     let ahead = LogPoint { seq: 3, log: Digest::of(b"what is to come") };
-    log.push(message(&agent(), log.room, 3, ahead, "three", false));
+    log.push(message(&seat(), log.room, 3, ahead, "three", false));
     let checks = RangeChecks { members: &members, counters: None, accepted: 9 };
     let outcome = verify_range(checks, start, log.entries, known);
     assert!(matches!(outcome.fault, Some(RangeError::Head { seq: 3 })), "nobody accepts the future");
@@ -327,7 +333,7 @@ fn a_member_that_saw_another_history_makes_a_fork_unless_a_human_accepted_it() {
 #[test]
 fn a_seat_counts_until_it_expires_or_is_removed_and_only_by_the_owners_word() {
     let mut members = members();
-    let seat = agent().public();
+    let seat = seat().public();
     let role = |members: &Members, seq, time| members.role(&seat, seq, time);
     assert_eq!(role(&members, 1, 90 * DAY - 1), Some(Role::Owner));
     assert_eq!(role(&members, 1, 90 * DAY), None);
