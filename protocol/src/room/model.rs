@@ -164,7 +164,7 @@ fn tell(lie: Lie, entries: &mut Vec<Entry>, room: RoomId) {
         }
         // Behind its removal: before it, who was a member may have said it, whenever the hub got it.
         Lie::ByWhoIsOut(at) => {
-            put(entries, 2 + at % (count - 1).max(1), message(&agent(7), room, 1, head, "a lie", false))
+            put(entries, 2 + at % (count - 1).max(1), message(&agent(7), room, 1, head, "a lie", false));
         }
         Lie::WithoutTheAct(at) => {
             let acts: Vec<usize> =
@@ -282,7 +282,7 @@ proptest! {
         let (mut one, mut two) = (Log::new(), Log::new());
         let at = at % texts.len();
         for (n, text) in (1..).zip(&texts) {
-            let other = if n as usize == at + 1 { "other" } else { text };
+            let other = if n == at as u64 + 1 { "other" } else { text };
             let head = LogPoint::start(one.room);
             one.push(message(&seat(), one.room, n, head, text, false));
             two.push(message(&seat(), two.room, n, head, other, false));
