@@ -89,7 +89,8 @@ pub(crate) fn tree(find: &impl Find, id: ObjectId) -> Result<Option<ObjectId>, g
     CommitRefIter::from_bytes(object.data, commit.kind()).tree_id().map(Some)
 }
 
-fn with_subjects(ids: &[ObjectId], find: &impl Find) -> Result<Vec<ListedCommit>, gix::Error> {
+/// Lists `ids`; what is not here has no subject.
+pub(crate) fn with_subjects(ids: &[ObjectId], find: &impl Find) -> Result<Vec<ListedCommit>, gix::Error> {
     let mut buffer = Vec::new();
     let mut listed = Vec::with_capacity(ids.len());
     for id in ids {

@@ -422,10 +422,14 @@ struct Found {
 
 /// Returns the tips that get a reference: all, but HEAD only where no other has its commit.
 pub(crate) fn tips(header: &Header) -> Vec<Tip> {
-    let is_alias = |tip: &Tip| {
-        tip.name == "HEAD" && header.refs.iter().any(|other| other.name != "HEAD" && other.id == tip.id)
-    };
-    header.refs.iter().filter(|tip| !is_alias(tip)).cloned().collect()
+    named_tips(&header.refs)
+}
+
+/// Returns those of `tips` that get a reference.
+pub(crate) fn named_tips(tips: &[Tip]) -> Vec<Tip> {
+    let is_alias =
+        |tip: &Tip| tip.name == "HEAD" && tips.iter().any(|other| other.name != "HEAD" && other.id == tip.id);
+    tips.iter().filter(|tip| !is_alias(tip)).cloned().collect()
 }
 
 /// Compares the header with the repository, and with what was announced.

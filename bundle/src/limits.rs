@@ -91,6 +91,21 @@ pub const SURFACE_TARGET_BYTES_MAX: u64 = 4096;
 /// Most paths that a finding of the surface report lists; those beyond are counted only.
 pub const SURFACE_LISTED_PATHS_MAX: usize = 10;
 
+/// Most commits that an outline lists.
+pub const OUTLINE_COMMITS_MAX: usize = 256;
+
+/// Most changed paths that an outline looks at.
+pub const OUTLINE_PATHS_MAX: usize = 2000;
+
+/// Most bytes that these paths may have together.
+pub const OUTLINE_PATHS_BYTES_MAX: usize = 1 << 20;
+
+/// Most trees that an outline compares.
+pub const OUTLINE_TREES_MAX: usize = 4000;
+
+/// Most bytes of files that an outline compares.
+pub const OUTLINE_TOTAL_BYTES_MAX: u64 = 4 << 20;
+
 /// Longest name of a tree entry, as `git fsck` has it.
 pub const TREE_ENTRY_NAME_BYTES_MAX: usize = 4096;
 

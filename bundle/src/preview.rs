@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use gix::bstr::BStr;
 use gix::objs::Find;
 use gix::{ObjectId, Repository};
 
@@ -151,6 +152,11 @@ impl Preview {
         self.stat_is_cut = changes.is_cut;
         self.changes = Some(changes);
         Ok(())
+    }
+
+    /// Returns the subject of a commit that the bundle brings; nothing for any other.
+    pub fn subject(&self, commit: ObjectId) -> Option<&BStr> {
+        self.staged.facts.commits.get(&commit).map(|commit| commit.subject.as_ref())
     }
 
     /// Writes the patch between the first prerequisite and the first tip, as `git diff --full-index --no-renames` writes it.
