@@ -163,6 +163,8 @@ pub struct Show {
     pub stat: Vec<PathStat>,
     /// The prerequisites that are not here.
     pub prerequisites_missing: Vec<String>,
+    /// The fields of the signed reference in which its author states something else than what is so.
+    pub claim_differs: Vec<String>,
 }
 
 /// Answer of `fetch`.

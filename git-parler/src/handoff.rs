@@ -5,9 +5,9 @@ use std::io::Write;
 use bundle::{CreateError, CreateOptions, Created, Plan, PlanError};
 use client::report::{Push, PushedRef};
 use protocol::id::BlobId;
-use protocol::limits::STATED_BYTES_MAX;
-use protocol::part::{BundlePart, PartCommit, PartTip};
+use protocol::part::{BundlePart, PartTip};
 
+use crate::claim;
 use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::network;
@@ -127,12 +127,13 @@ pub(crate) fn part(context: &Context, outgoing: &Outgoing, created: &Created) ->
         .map(|tip| PartTip { branch: tip.branch().to_string(), commit: tip.id.to_string() })
         .collect();
     let prerequisites: Vec<_> = created.prerequisites.iter().map(|commit| commit.id.to_string()).collect();
+    let claim = claim::compose(&bundle::outline(repo, &outgoing.plan)?);
     Ok(BundlePart {
         blob: BlobId::from_bytes(created.id),
         vcs: BundlePart::VCS.to_owned(),
         tip: tips[0].commit.clone(),
         base: prerequisites.first().cloned(),
-        summary: cut(&outgoing.summary, SUMMARY_BYTES_MAX).to_owned(),
+        summary: claim::cut(&outgoing.summary, SUMMARY_BYTES_MAX).to_owned(),
         size: created.size,
         media_type: BundlePart::MEDIA_TYPE.to_owned(),
         tips,
@@ -141,32 +142,11 @@ pub(crate) fn part(context: &Context, outgoing: &Outgoing, created: &Created) ->
         object_format: repo.object_hash().to_string(),
         repo: network::folder_name(context).unwrap_or_default(),
         supersedes: None,
-        log: Some(stated_log(repo, outgoing)?),
-        stat: None,
-        surface: None,
+        log: claim.log,
+        stat: claim.stat,
+        surface: claim.surface,
     })
 }
 
-/// Lists the subjects of what travels, newest first, as far as their part of the reference goes.
-fn stated_log(repo: &gix::Repository, outgoing: &Outgoing) -> Result<Vec<PartCommit>, Failure> {
-    let (mut log, mut bytes) = (Vec::new(), 0);
-    for id in outgoing.plan.commits() {
-        let subject = cut(&repo::subject(repo, id)?, SUMMARY_BYTES_MAX).to_owned();
-        // The id, the subject with every character escaped at the worst, and the punctuation of JSON.
-        bytes += id.to_string().len() + subject.len() * 6 + 32;
-        if bytes > STATED_BYTES_MAX {
-            break;
-        }
-        log.push(PartCommit { id: id.to_string(), subject });
-    }
-    Ok(log)
-}
-
-/// Returns the beginning of `text` that has at most `bytes_max` bytes.
-fn cut(text: &str, bytes_max: usize) -> &str {
-    let end = (0..=text.len().min(bytes_max)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    &text[..end]
-}
-
-/// How much of a summary or subject travels, in bytes.
+/// How much of a summary travels, in bytes.
 const SUMMARY_BYTES_MAX: usize = 512;

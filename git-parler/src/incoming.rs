@@ -12,6 +12,7 @@ use gix::ObjectId;
 use protocol::clean;
 use protocol::id::{BlobId, BlobPrefix};
 use protocol::key::AgentId;
+use protocol::part::BundlePart;
 use sha2::{Digest, Sha256};
 
 use crate::commands::push::short;
@@ -30,6 +31,8 @@ pub(crate) struct Incoming {
     /// What the signed reference says; nothing for a file.
     pub(crate) expected: Option<Expected>,
     pub(crate) summary: Option<String>,
+    /// The reference, whose author states more of the content; nothing for a file.
+    pub(crate) part: Option<Box<BundlePart>>,
 }
 
 /// Says whether an argument means a file: it contains `/`, ends in `.bundle`, or is `-`.
@@ -50,6 +53,7 @@ pub(crate) fn find(context: &Context, argument: Option<&str>) -> Result<Incoming
                 expected: Some(expected(&handoff)?),
                 signature: Signature::Valid,
                 summary: Some(handoff.part.summary.clone()),
+                part: Some(Box::new(handoff.part)),
                 author: Some(handoff.author),
             })
         }
@@ -174,7 +178,15 @@ pub(crate) fn from_file(context: &Context, path: &str) -> Result<Incoming, Failu
     let id = copied.map_err(|error| failed(&error))?;
     own.rewind().map_err(|error| failed(&error))?;
     context.ui.remark("A file has no author: nobody vouches for what is in it.");
-    Ok(Incoming { id, file: own, author: None, signature: Signature::None, expected: None, summary: None })
+    Ok(Incoming {
+        id,
+        file: own,
+        author: None,
+        signature: Signature::None,
+        expected: None,
+        summary: None,
+        part: None,
+    })
 }
 
 fn private_file(folder: &Path) -> io::Result<File> {

@@ -4,6 +4,7 @@
 #[cfg(not(unix))]
 compile_error!("git-parler is written for Linux and macOS; Windows is not supported");
 
+mod claim;
 mod cli;
 mod commands;
 mod completion;

@@ -80,6 +80,7 @@ fn every_answer_has_the_fields_that_are_promised() {
     let mut shown = applied.clone();
     shown["stat"] = json!([{ "path": "", "added": 0, "deleted": 0 }]);
     shown["prerequisites_missing"] = json!([]);
+    shown["claim_differs"] = json!([]);
     assert_eq!(shape(&in_behind("show", &[id])), shown);
     let file = two.file("fetched.bundle");
     let fetched = in_behind("fetch", &[id, "-o", &file]);

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
+use client::settings::HubAddress;
 use kit::Env;
+use protocol::part::{BundlePart, PartCommit, PartStat, PartTip};
 use serde_json::json;
 
 use crate::environment;
@@ -86,4 +88,73 @@ fn a_policy_of_block_refuses_before_anything_changes_and_names_the_way_on() {
     let run = parler(&env, &target, &["list"]);
     assert_eq!(run.code, Some(128));
     assert!(run.stderr.contains("`parler.policy.surface` is `perhaps`, which is not warn or block"));
+}
+
+/// Posts the bundle of the last two commits with a reference that says something else, as another program might; returns the id.
+fn lie(env: &Env) -> String {
+    let source = env.path("source");
+    let made = answer(env, &source, "push", &["--base", "HEAD~2", "-o", "../lie.bundle"]);
+    let text = |value: &serde_json::Value| value.as_str().expect("a string").to_owned();
+    let (id, tip, base) = (text(&made["id"]), text(&made["tip"]), text(&made["prerequisites"][0]));
+    let part = BundlePart {
+        blob: id.parse().expect("an id"),
+        vcs: BundlePart::VCS.into(),
+        tip: tip.clone(),
+        base: Some(base.clone()),
+        summary: "harmless".into(),
+        size: made["size"].as_u64().expect("a size"),
+        media_type: BundlePart::MEDIA_TYPE.into(),
+        tips: vec![PartTip { branch: "main".into(), commit: tip.clone() }],
+        prerequisites: vec![base],
+        commits: 1,
+        object_format: "sha1".into(),
+        repo: String::new(),
+        supersedes: None,
+        log: Some(vec![PartCommit { id: tip, subject: "harmless".into() }]),
+        stat: Some(PartStat { files: 1, added: 1, deleted: 1, paths: vec!["src/lib.rs".into()] }),
+        surface: Some(Vec::new()),
+    };
+    let settings = client::Settings {
+        data: env.parler_home(),
+        cache: env.parler_home().join("cache"),
+        hub: HubAddress::Local,
+        name: "mallory".into(),
+        seat_dir: Some(env.path("elsewhere")),
+        join_secret: None,
+        insecure: false,
+        ca_file: None,
+        version: env!("CARGO_PKG_VERSION").into(),
+    };
+    std::fs::create_dir(env.path("elsewhere")).expect("a new folder");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let mut client = client::Client::connect(settings, None).await.expect("the hub runs");
+        client.push(&env.path("lie.bundle"), part, None).await.expect("the hub cannot know");
+        client.close().await;
+    });
+    id
+}
+
+#[test]
+fn show_says_where_the_author_states_something_else_than_what_is_so() {
+    let env = ground();
+    let (source, target) = (env.path("source"), env.path("target"));
+    let honest = answer(&env, &source, "push", &["--base", "HEAD~2", "-m", "honest"])["id"].clone();
+    let shown = answer(&env, &target, "show", &[honest.as_str().unwrap()]);
+    assert_eq!(shown["claim_differs"], json!([]));
+    answer(&env, &target, "apply", &[honest.as_str().unwrap()]);
+    env.commit(&source, "Makefile", "all:\n", "make");
+    let id = lie(&env);
+    let shown = answer(&env, &target, "show", &[&id]);
+    assert_eq!(shown["claim_differs"], json!(["commits", "log", "stat", "surface"]));
+    let text = parler(&env, &target, &["show", &id]).stdout;
+    let tip = env.git(&source, ["rev-parse", "--short=12", "HEAD"]);
+    let said = format!(
+        "\nWHAT ITS AUTHOR STATES DIFFERS FROM WHAT IS IN IT:
+  commits: 1 commit stated, 2 commits in it
+  log: {tip} \"harmless\" is stated, and no commit in it is so
+  stat: 1 files, 1 lines added, 1 deleted stated, 2 files, 2 lines added, 1 deleted in it
+  surface: build, hidden_characters found and not stated\n"
+    );
+    assert!(text.ends_with(&said), "{text}");
 }

@@ -9,6 +9,7 @@ use client::report::{Apply, PathStat, PinnedRef, Show as Answer, Signature};
 use gix::bstr::ByteSlice;
 use protocol::clean;
 
+use crate::claim::{self, Difference};
 use crate::cli::Show;
 use crate::commands::apply::listed;
 use crate::commands::push::{commits, short};
@@ -35,7 +36,9 @@ pub(crate) fn run(context: &Context, arguments: &Show) -> Result<(), Failure> {
         bundle::preview(repo, &mut incoming.file, &scratch, &options, &mut |report| stages.report(report));
     drop(stages);
     let preview = preview?;
-    let answer = answer(context, &incoming, &preview)?;
+    let differences =
+        incoming.part.as_ref().map(|part| claim::differences(part, &preview)).unwrap_or_default();
+    let answer = answer(context, &incoming, &preview, &differences)?;
     if context.ui.is_json() {
         context.ui.answer(&answer);
         return Ok(());
@@ -43,6 +46,7 @@ pub(crate) fn run(context: &Context, arguments: &Show) -> Result<(), Failure> {
     let mut lost = None;
     context.ui.page(|out| {
         print(&context.ui, &incoming, &preview, &answer, out)?;
+        print_surface(&preview, &differences, out)?;
         if arguments.patch {
             writeln!(out)?;
             let mut lines = CleanLines { ui: &context.ui, out, line: Vec::new() };
@@ -63,7 +67,12 @@ pub(crate) fn run(context: &Context, arguments: &Show) -> Result<(), Failure> {
     }
 }
 
-fn answer(context: &Context, incoming: &Incoming, preview: &Preview) -> Result<Answer, Failure> {
+fn answer(
+    context: &Context,
+    incoming: &Incoming,
+    preview: &Preview,
+    differences: &[Difference],
+) -> Result<Answer, Failure> {
     let id = incoming.id.to_string();
     let applied = context.repository_if_any().map(|repo| bundle::find_applied(repo, &id)).transpose()?;
     let applied = applied.unwrap_or_default();
@@ -106,6 +115,7 @@ fn answer(context: &Context, incoming: &Incoming, preview: &Preview) -> Result<A
             .iter()
             .map(|commit| commit.id.to_string())
             .collect(),
+        claim_differs: differences.iter().map(|difference| difference.field.to_owned()).collect(),
     })
 }
 
@@ -162,12 +172,20 @@ fn print(
     if preview.commit_count > COMMITS_SHOWN {
         writeln!(out, "  … and {} more", preview.commit_count - COMMITS_SHOWN)?;
     }
-    stat(ui, preview, answer, out)?;
+    stat(ui, preview, answer, out)
+}
+
+/// Prints what the change touches beyond plain source, and where its author says something else than what is so.
+fn print_surface(preview: &Preview, differences: &[Difference], out: &mut dyn Write) -> io::Result<()> {
     let lines = if preview.stat.is_some() { surface::lines(&preview.surface) } else { Vec::new() };
     if !lines.is_empty() {
         writeln!(out)?;
     }
-    lines.iter().try_for_each(|line| writeln!(out, "{line}"))
+    lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
+    if !differences.is_empty() {
+        writeln!(out, "\nWHAT ITS AUTHOR STATES DIFFERS FROM WHAT IS IN IT:")?;
+    }
+    differences.iter().try_for_each(|Difference { field, sentence }| writeln!(out, "  {field}: {sentence}"))
 }
 
 fn stat(ui: &Ui, preview: &Preview, answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
