@@ -190,7 +190,7 @@ impl Client {
 ///
 /// ```
 /// # let home = tempfile::tempdir()?;
-/// use client::settings::{HubAddress, Settings};
+/// use client::settings::{HubAddress, RoomChoice, Settings};
 /// let settings = Settings {
 ///     data: home.path().join("data"),
 ///     cache: home.path().join("cache"),
@@ -200,6 +200,8 @@ impl Client {
 ///     join_secret: None,
 ///     insecure: false,
 ///     ca_file: None,
+///     room: RoomChoice::InUse,
+///     invite: None,
 ///     version: "0.1.0".to_owned(),
 /// };
 /// let me = client::whoami(&settings)?;

@@ -11,6 +11,7 @@ use crate::link::LinkError;
 use crate::link::transfer::TransferError;
 use crate::report::{Agent, PushedRef};
 use crate::seat::{CacheError, SeatError};
+use crate::session::SessionError;
 
 /// Why an operation of the client fails.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +68,9 @@ pub enum Error {
     /// The home room is not open yet and the user key, which opens it, is not here.
     #[error("your home room is not open at this hub and the user key is not here to open it")]
     NoHome,
+    /// What sessions are about: who decides, whom it concerns, and what may be said.
+    #[error(transparent)]
+    Session(#[from] SessionError),
 }
 
 /// A handoff that an ambiguous id could mean.
@@ -107,6 +111,8 @@ impl Error {
                 CacheError::File(_) => "io",
                 CacheError::Mismatch { .. } | CacheError::Length { .. } => "hash_mismatch",
             },
+            Self::Seat(SeatError::OtherUser { .. } | SeatError::Exists { .. }) => "file_exists",
+            Self::Seat(SeatError::NoUserKey { .. }) => "not_owner",
             Self::Transfer(TransferError::Read { .. }) | Self::Seat(_) => "io",
             Self::Transfer(TransferError::Size { .. }) | Self::Fork { .. } | Self::Contradiction { .. } => {
                 "verification_failed"
@@ -116,6 +122,7 @@ impl Error {
             Self::NotFound { .. } => "not_found",
             Self::Gone { .. } => "gone",
             Self::NoHome => "not_found",
+            Self::Session(error) => error.code(),
         }
     }
 
@@ -133,6 +140,7 @@ impl Error {
                 memory.display()
             )),
             Self::Gone { .. } => Some("ask its author to push it again".to_owned()),
+            Self::Session(error) => error.hint(),
             Self::NoHome => Some("run any command that needs the hub once where the user key is".to_owned()),
             _ => None,
         }

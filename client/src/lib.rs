@@ -17,6 +17,7 @@ mod push;
 pub mod report;
 mod room;
 pub mod seat;
+mod session;
 pub mod settings;
 
 pub use client::{Client, known_hub_key, whoami};
@@ -24,7 +25,8 @@ pub use error::{Candidate, Error};
 pub use handoffs::VerifiedHandoff;
 pub use link::transfer::Progress;
 pub use push::Posted;
-pub use seat::VerifiedBlob;
+pub use seat::{InUse, VerifiedBlob, in_use};
+pub use session::{SessionError, Thing};
 pub use settings::Settings;
 
 #[cfg(test)]

@@ -3,6 +3,13 @@
 //! New fields may come; none may change or go. Everything a peer wrote stands here as it came, and is cleaned where it is
 //! shown to a person.
 
+mod session;
+
+pub use session::{
+    Decision, Join, JoinRequest, KeyRow, KeyState, Keys, LoggedBundle, LoggedMessage, MessageKind, NewKey,
+    Open, Received, RejectedRequest, Requests, RevokedKey, Send, Session, Sessions, Use,
+};
+
 use protocol::id::{BlobId, RoomId};
 use protocol::key::{AgentId, HubId, UserId};
 use serde::Serialize;
@@ -242,7 +249,7 @@ pub struct Status {
     /// Who is in the room, as far as its log tells.
     pub members: Vec<Agent>,
     /// Requests to join that wait for the owner.
-    pub pending: Vec<serde_json::Value>,
+    pub pending: Vec<JoinRequest>,
     /// How many entries this reader has not seen.
     pub unread: u64,
 }

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use protocol::invite::SessionKey;
+
 /// Everything the client needs to know about its surroundings.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -24,8 +26,24 @@ pub struct Settings {
     pub insecure: bool,
     /// A PEM file whose authorities count for `wss://` instead of the bundled ones (`parler.caFile`).
     pub ca_file: Option<PathBuf>,
+    /// The room in which to work (`--room`, `parler.session`).
+    pub room: RoomChoice,
+    /// The key of the session that is to be joined, by which a closed hub lets the seat ask where it has no join secret.
+    pub invite: Option<SessionKey>,
     /// This program's version, `major.minor.patch`; a newer client has an older local hub hand over.
     pub version: String,
+}
+
+/// The room in which a command works.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum RoomChoice {
+    /// The session in use by the seat at this hub, else the home.
+    #[default]
+    InUse,
+    /// The user's home, whatever is in use.
+    Home,
+    /// The room whose id begins with these digits, at least four, or the session with this topic.
+    Named(String),
 }
 
 /// A join secret; never shown, not even in debug output.

@@ -168,6 +168,7 @@ table! {
     HubKeyChanged "hub_key_changed" 128 "the hub has another key than before: it may be somebody else's" DOCTOR;
     BadCertificate "bad_certificate" 128 "the hub's certificate does not prove who it is" DOCTOR;
     WrongHub "wrong_hub" 128 "this belongs to another hub" Some("name the right one with `--hub <url>`");
+    WrongClock "wrong_clock" 128 "the clocks here and at the hub are too far apart" Some("set the right time");
     VerificationFailed "verification_failed" 1 "verification failed: this is not what its author signed" None;
     // What a bundle or a repository gives reason for.
     EmptyRange "empty_range" 1 "there is nothing to hand over: every commit is in the base already"

@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use client::settings::{HubAddress, JoinSecret};
+use client::settings::{HubAddress, JoinSecret, RoomChoice};
 use client::{Client, Progress};
 
 use crate::context::Context;
@@ -35,6 +35,8 @@ pub(crate) fn settings(context: &Context) -> Result<client::Settings, Failure> {
         join_secret,
         insecure: context.settings.is_insecure,
         ca_file: context.settings.ca_file.clone(),
+        room: RoomChoice::InUse,
+        invite: None,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
 }

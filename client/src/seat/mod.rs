@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use protocol::id::{Digest, ParseError};
+use protocol::id::{Digest, ParseError, RoomId};
 use protocol::json::{self, JsonError};
 use protocol::key::{AgentId, AgentKey, UserId, UserKey};
 use protocol::limits::{NAME_BYTES_MAX, SEAT_MILLIS_MAX};
@@ -74,6 +74,24 @@ pub enum SeatError {
         /// The data folder.
         data: PathBuf,
     },
+    /// Another user's key is here, under which this machine has worked.
+    #[error("another user's key is here already: {}", path.display())]
+    OtherUser {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that is to be written is there already.
+    #[error("{} is there already", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The user key is not in the data folder.
+    #[error("the user key is not in {}", data.display())]
+    NoUserKey {
+        /// The data folder.
+        data: PathBuf,
+    },
     /// The system gave no random bytes.
     #[error("the system gives no random bytes")]
     Random(#[source] getrandom::Error),
@@ -94,6 +112,14 @@ impl SeatError {
             }
             Self::StatementExpired { .. } => {
                 Some("run a command once where the user key is, or import it with `git parler whoami --import-user`".to_owned())
+            }
+            Self::OtherUser { path } => Some(format!(
+                "seats here work under it, and rooms may be its own; to become the other user for good, move {} away, and keep it",
+                path.display()
+            )),
+            Self::Exists { .. } => Some("name another file, or move that one away".to_owned()),
+            Self::NoUserKey { .. } => {
+                Some("export it where it is: `git parler whoami --export-user <file>`".to_owned())
             }
             Self::KeyVanished { .. } | Self::Random(_) => Some("run the command again".to_owned()),
         }
@@ -120,6 +146,18 @@ struct State {
     dir: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     statement: Option<Signed<statement::Seat>>,
+    /// The session in which the seat works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    in_use: Option<InUse>,
+}
+
+/// The session in which a seat works, and the hub on which it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InUse {
+    /// The hub's origin, as it is dialled.
+    pub origin: String,
+    /// The room.
+    pub room: RoomId,
 }
 
 impl Seat {
@@ -135,10 +173,7 @@ impl Seat {
         files::private_dir(data)?;
         files::private_dir(&seats)?;
         let dir = settings.seat_dir.as_deref().map(real_path).transpose()?;
-        let stem = match &dir {
-            Some(dir) => Digest::of(dir.as_os_str().as_bytes()).to_string(),
-            None => "default".to_owned(),
-        };
+        let stem = stem(dir.as_deref());
         let agent: AgentKey = keys::load_or_create(&seats.join(format!("{stem}.key")))?;
         let state = seats.join(format!("{stem}.json"));
         let user_path = data.join("user.key");
@@ -223,6 +258,28 @@ impl Seat {
         Ok(vouched)
     }
 
+    /// Returns the session in which this seat works.
+    ///
+    /// # Errors
+    /// [`SeatError`] when the state file cannot be read or is damaged.
+    pub fn in_use(&self) -> Result<Option<InUse>, SeatError> {
+        Ok(read_state(&self.state)?.in_use)
+    }
+
+    /// Remembers the session in which this seat works; `None` for the home.
+    ///
+    /// # Errors
+    /// As [`Seat::in_use`], and [`SeatError::File`] when it cannot be written.
+    pub fn set_in_use(&self, in_use: Option<InUse>) -> Result<(), SeatError> {
+        let _lock = Lock::of(&self.state)?;
+        let mut state = read_state(&self.state)?;
+        if state.in_use != in_use {
+            state.in_use = in_use;
+            files::replace(&self.state, json::write(&state).as_bytes())?;
+        }
+        Ok(())
+    }
+
     fn vouched(&self) -> Result<Option<Verified<statement::Seat>>, SeatError> {
         self.verified(read_state(&self.state)?.statement)
     }
@@ -253,6 +310,20 @@ impl Seat {
 pub fn now() -> UnixMillis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixMillis::try_from(since.as_millis()).unwrap_or(UnixMillis::MAX)
+}
+
+/// Returns the session in which the seat of `seat_dir` works, without making a seat or talking to any hub.
+///
+/// # Errors
+/// [`SeatError`] when the state file cannot be read or is damaged.
+pub fn in_use(data: &Path, seat_dir: Option<&Path>) -> Result<Option<InUse>, SeatError> {
+    let dir = seat_dir.map(real_path).transpose()?;
+    Ok(read_state(&data.join("seats").join(format!("{}.json", stem(dir.as_deref()))))?.in_use)
+}
+
+/// Names the files of the seat of a git directory.
+fn stem(dir: Option<&Path>) -> String {
+    dir.map_or_else(|| "default".to_owned(), |dir| Digest::of(dir.as_os_str().as_bytes()).to_string())
 }
 
 fn real_path(dir: &Path) -> Result<PathBuf, SeatError> {

@@ -1,7 +1,7 @@
 //! The seat as a whole: what is made, renewed and refused.
 
 use super::*;
-use crate::settings::HubAddress;
+use crate::settings::{HubAddress, RoomChoice};
 
 fn settings(data: &Path, seat_dir: Option<&Path>) -> Settings {
     Settings {
@@ -13,6 +13,8 @@ fn settings(data: &Path, seat_dir: Option<&Path>) -> Settings {
         join_secret: None,
         insecure: false,
         ca_file: None,
+        room: RoomChoice::InUse,
+        invite: None,
         version: "0.1.0".to_owned(),
     }
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use protocol::id::BlobId;
 use protocol::part::{BundlePart, PartTip};
 
-use crate::settings::{HubAddress, Settings};
+use crate::settings::{HubAddress, RoomChoice, Settings};
 
 /// Settings of the seat `name` of a user whose folders lie in `home`.
 pub(crate) fn settings(home: &Path, name: &str, address: &str) -> Settings {
@@ -26,6 +26,8 @@ pub(crate) fn settings(home: &Path, name: &str, address: &str) -> Settings {
         join_secret: None,
         insecure: false,
         ca_file: None,
+        room: RoomChoice::InUse,
+        invite: None,
         version: "0.1.0".to_owned(),
     }
 }

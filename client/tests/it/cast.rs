@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use client::Settings;
-use client::settings::HubAddress;
+use client::settings::{HubAddress, RoomChoice};
 use protocol::id::BlobId;
 use protocol::part::{BundlePart, PartTip};
 
@@ -20,6 +20,8 @@ pub(crate) fn settings(home: &Path, name: &str, hub: HubAddress) -> Settings {
         join_secret: None,
         insecure: false,
         ca_file: None,
+        room: RoomChoice::InUse,
+        invite: None,
         version: "0.1.0".to_owned(),
     }
 }

@@ -36,6 +36,8 @@ impl Report for SeatError {
             | Self::DamagedStatement { .. }
             | Self::StatementExpired { .. }
             | Self::Random(_) => Code::Io,
+            Self::OtherUser { .. } | Self::Exists { .. } => Code::FileExists,
+            Self::NoUserKey { .. } => Code::NotOwner,
         }
     }
 
@@ -73,6 +75,16 @@ impl Report for AddressError {
 }
 
 impl Report for client::Error {
+    fn code(&self) -> Code {
+        Code::named(self.code()).unwrap_or(Code::Internal)
+    }
+
+    fn hint(&self) -> Option<String> {
+        self.hint()
+    }
+}
+
+impl Report for client::SessionError {
     fn code(&self) -> Code {
         Code::named(self.code()).unwrap_or(Code::Internal)
     }
@@ -161,6 +173,7 @@ mod tests {
             include_str!("../../../client/src/error.rs"),
             include_str!("../../../client/src/link/mod.rs"),
             include_str!("../../../client/src/link/tls.rs"),
+            include_str!("../../../client/src/session/error.rs"),
         ];
         let mut count = 0;
         for source in sources {
