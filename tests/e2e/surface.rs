@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use client::settings::HubAddress;
+use client::settings::{HubAddress, RoomChoice};
 use kit::Env;
 use protocol::part::{BundlePart, PartCommit, PartStat, PartTip};
 use serde_json::json;
@@ -123,6 +123,8 @@ fn lie(env: &Env) -> String {
         join_secret: None,
         insecure: false,
         ca_file: None,
+        room: RoomChoice::InUse,
+        invite: None,
         version: env!("CARGO_PKG_VERSION").into(),
     };
     std::fs::create_dir(env.path("elsewhere")).expect("a new folder");
