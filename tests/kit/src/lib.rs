@@ -4,6 +4,8 @@
 mod env;
 mod history;
 mod line;
+mod lying;
+mod member;
 mod mount;
 mod random;
 mod snapshot;
@@ -12,6 +14,8 @@ mod tls;
 pub use env::{Env, Run};
 pub use history::{History, ObjectFormat, Shape, Times};
 pub use line::Line;
+pub use lying::{Asking, LyingHub};
+pub use member::Member;
 pub use mount::Mount;
 pub use random::Random;
 pub use snapshot::Snapshot;

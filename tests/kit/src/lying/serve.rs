@@ -1,0 +1,234 @@
+//! The sockets of the lying hub: one thread, one task for each connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use protocol::conn::HubEnd;
+use protocol::conn::hub::{HubOutput, Identity};
+use protocol::frame::{Answer, ClientFrame, Packet, Request, RequestId};
+use protocol::id::Nonce;
+use protocol::key::HubId;
+use protocol::statement::UnixMillis;
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request as Upgrade, Response};
+
+use super::rooms::{Asker, Audience};
+use super::transfer::Uploads;
+use super::{Asking, Shared, lock};
+
+/// Serves until `stopped`.
+pub(super) fn run(listener: std::net::TcpListener, shared: &Arc<Shared>, stopped: oneshot::Receiver<()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        listener.set_nonblocking(true).expect("a socket of ours");
+        let listener = tokio::net::TcpListener::from_std(listener).expect("a socket of ours");
+        let accepting = async {
+            while let Ok((stream, _)) = listener.accept().await {
+                let shared = shared.clone();
+                tokio::spawn(async move {
+                    if let Some(mut connection) = Connection::accept(stream, shared).await {
+                        connection.serve().await;
+                    }
+                });
+            }
+        };
+        tokio::select! {
+            () = accepting => {}
+            _ = stopped => {}
+        }
+    });
+}
+
+struct Connection {
+    socket: WebSocketStream<TcpStream>,
+    shared: Arc<Shared>,
+    end: HubEnd,
+    hub: HubId,
+    identity: Option<Identity>,
+    uploads: Uploads,
+    /// Requests that wait for something to happen, and until when.
+    waiting: Vec<(RequestId, Request, Instant)>,
+    events_told: usize,
+}
+
+impl Connection {
+    async fn accept(stream: TcpStream, shared: Arc<Shared>) -> Option<Self> {
+        let socket = tokio_tungstenite::accept_hdr_async(stream, agree).await.ok()?;
+        let config = lock(&shared.config).clone();
+        let mut fresh = [0; 32];
+        getrandom::fill(&mut fresh).expect("random bytes");
+        let nonce = lock(&shared.nonce).unwrap_or(Nonce::from_bytes(fresh));
+        let hub = config.key.public();
+        let end = HubEnd::new(Arc::new(config), nonce, now());
+        let events_told = lock(&shared.shelf).events.len();
+        let (identity, uploads, waiting) = (None, Uploads::default(), Vec::new());
+        Some(Self { socket, shared, end, hub, identity, uploads, waiting, events_told })
+    }
+
+    async fn serve(&mut self) {
+        let mut pulse = self.shared.pulse.subscribe();
+        let cuts = pulse.borrow().cuts;
+        loop {
+            if self.drain().await.is_none() {
+                return;
+            }
+            let wake = self.waiting.iter().map(|(.., until)| *until).min();
+            let wake = wake.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+            tokio::select! {
+                received = self.socket.next() => match received {
+                    Some(Ok(Message::Text(text))) => self.receive(Packet::Text(text.as_str().to_owned())),
+                    Some(Ok(Message::Binary(bytes))) => self.receive(Packet::Binary(bytes.into())),
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) | None => return,
+                },
+                changed = pulse.changed() => {
+                    if changed.is_err() || pulse.borrow().cuts != cuts {
+                        return;
+                    }
+                    self.tell_events();
+                    self.look_again();
+                }
+                () = sleep_until(wake) => self.look_again(),
+            }
+        }
+    }
+
+    fn receive(&mut self, packet: Packet) {
+        if let Packet::Text(text) = &packet
+            && let Ok(ClientFrame::Hello(hello)) = ClientFrame::parse(text)
+        {
+            lock(&self.shared.hellos).push(*hello);
+        }
+        self.end.receive(packet, now());
+    }
+
+    /// Does what the protocol's end wants done; `None` when the connection is over.
+    async fn drain(&mut self) -> Option<()> {
+        while let Some(output) = self.end.poll() {
+            match output {
+                HubOutput::Send(Packet::Text(mut text)) => {
+                    if let Some(edit) = &mut *lock(&self.shared.edit) {
+                        edit(&mut text);
+                    }
+                    self.socket.send(Message::text(text)).await.ok()?;
+                }
+                HubOutput::Send(Packet::Binary(bytes)) => {
+                    self.socket.send(Message::binary(bytes)).await.ok()?;
+                }
+                HubOutput::Pass(question) => {
+                    let access = lock(&self.shared.shelf).pass(&question, now());
+                    self.end.pass(access);
+                }
+                HubOutput::LoggedIn(identity) => {
+                    lock(&self.shared.shelf).greet(&identity);
+                    self.identity = Some(*identity);
+                }
+                HubOutput::Request(id, request) => self.request(id, request),
+                HubOutput::Chunk { id, bytes, last } => {
+                    let done = self.uploads.chunk(&mut lock(&self.shared.shelf), id, &bytes, last);
+                    if let Some(outcome) = done {
+                        self.end.answer(id, &outcome);
+                    }
+                }
+                HubOutput::Cancelled(id) => self.waiting.retain(|(waits, ..)| *waits != id),
+                HubOutput::Close(_) => {
+                    // What was said before is on its way; the other side closes too, or is gone.
+                    self.socket.close(None).await.ok();
+                    return None;
+                }
+            }
+        }
+        Some(())
+    }
+
+    fn request(&mut self, id: RequestId, request: Request) {
+        let identity = self.identity.clone().expect("requests follow a login");
+        let asker = Asker { identity: &identity, hub: self.hub, now: now() };
+        match &request {
+            Request::PutBlob(put) => {
+                let shelf = lock(&self.shared.shelf);
+                self.uploads.begin(&shelf, &mut self.end, &asker, id, put);
+            }
+            Request::GetBlob(wanted) => {
+                let bytes = super::transfer::download(&self.shared, &asker, wanted);
+                super::transfer::send(&mut self.end, id, wanted.offset, bytes);
+            }
+            Request::Pull(protocol::frame::Pull { wait_ms: Some(wait), .. })
+            | Request::JoinState(protocol::frame::JoinState { wait_ms: Some(wait), .. }) => {
+                let until = Instant::now() + Duration::from_millis(*wait);
+                self.waiting.push((id, request, until));
+                self.look_again();
+            }
+            _ => {
+                let is_read = matches!(request.kind(), protocol::frame::RequestKind::Pull);
+                self.answer(&asker, id, &request);
+                if !is_read {
+                    self.shared.tell();
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, asker: &Asker<'_>, id: RequestId, request: &Request) {
+        let mut outcome = lock(&self.shared.shelf).answer(asker, request.clone());
+        if let Some(lie) = &mut *lock(&self.shared.lie) {
+            lie(&Asking { agent: asker.agent(), request }, &mut outcome);
+        }
+        self.end.answer(id, &outcome);
+    }
+
+    /// Answers what waited and has something to say now, or has waited long enough.
+    fn look_again(&mut self) {
+        let Some(identity) = self.identity.clone() else { return };
+        let asker = Asker { identity: &identity, hub: self.hub, now: now() };
+        for (id, request, until) in std::mem::take(&mut self.waiting) {
+            let outcome = lock(&self.shared.shelf).answer(&asker, request.clone());
+            let is_empty = match &outcome {
+                Ok(Answer::Pull(pulled)) => pulled.entries.is_empty(),
+                Ok(Answer::JoinState(standing)) => standing.state == protocol::frame::JoinerState::Pending,
+                _ => false,
+            };
+            if is_empty && Instant::now() < until {
+                self.waiting.push((id, request, until));
+            } else {
+                self.answer(&asker, id, &request);
+            }
+        }
+    }
+
+    fn tell_events(&mut self) {
+        let Some(identity) = &self.identity else { return };
+        let user = identity.seat.as_ref().map(protocol::signed::Verified::by);
+        let shelf = lock(&self.shared.shelf);
+        for (audience, event) in &shelf.events[self.events_told..] {
+            let is_for_it = match audience {
+                Audience::Agent(agent) => *agent == identity.agent,
+                Audience::Owner(owner) => Some(*owner) == user,
+            };
+            if is_for_it {
+                self.end.event(event);
+            }
+        }
+        self.events_told = shelf.events.len();
+    }
+}
+
+#[expect(clippy::result_large_err, reason = "the library's signature")]
+#[expect(clippy::unnecessary_wraps, reason = "the library's signature")]
+fn agree(_: &Upgrade, mut response: Response) -> Result<Response, ErrorResponse> {
+    let subprotocol = protocol::limits::SUBPROTOCOL.parse().expect("a header's value");
+    response.headers_mut().insert("Sec-WebSocket-Protocol", subprotocol);
+    Ok(response)
+}
+
+/// Returns the time, as every hub has it.
+pub(super) fn now() -> UnixMillis {
+    let since =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock after 1970");
+    UnixMillis::try_from(since.as_millis()).expect("a clock before the end of time")
+}
