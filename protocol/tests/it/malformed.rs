@@ -1,13 +1,14 @@
 //! Input that is wrong in one way each, named by its defect, with the outcome that every reader must come to.
 
 use data_encoding::HEXLOWER;
-use protocol::frame::{ClientFrame, HubFrame, UnreadableRequest, split_chunk};
-use protocol::id::{BlobId, BlobPrefix, Nonce, RoomId, Salt, Signature};
+use protocol::frame::{ClientFrame, Entry, HubFrame, UnreadableRequest, split_chunk};
+use protocol::id::{BlobId, BlobPrefix, Nonce, Room12, RoomId, Salt, Signature};
+use protocol::invite::SessionKey;
 use protocol::json::{self, JsonError};
-use protocol::key::{AgentId, AgentKey, HubId, JoinId, UserId};
+use protocol::key::{AgentId, AgentKey, HubId, InviteId, JoinId, UserId};
 use protocol::part::Body;
 use protocol::signed::{Signed, Statement, StatementError};
-use protocol::statement::{Genesis, HubProof, Login, Message, Seat};
+use protocol::statement::{Genesis, HubProof, Join, Key, Login, Membership, Message, Seat};
 use serde::Deserialize;
 
 use crate::vectors::read;
@@ -64,6 +65,10 @@ fn outcome(place: &str, text: &str) -> &'static str {
         "seat" => of_statement::<Seat>(text),
         "genesis" => of_statement::<Genesis>(text),
         "message" => of_statement::<Message>(text),
+        "membership" => of_statement::<Membership>(text),
+        "key" => of_statement::<Key>(text),
+        "join" => of_statement::<Join>(text),
+        "entry" => json::parse::<Entry>(text).map_or_else(|error| of_json(&error), |_| "accepted"),
         "body" => Body::parse(text).map_or_else(|error| of_json(&error), |_| "accepted"),
         "agent id" => of_text(text.parse::<AgentId>().is_ok()),
         "user id" => of_text(text.parse::<UserId>().is_ok()),
@@ -72,6 +77,9 @@ fn outcome(place: &str, text: &str) -> &'static str {
         "seed of an agent" => of_text(AgentKey::from_seed_text(text).is_ok()),
         "blob id" => of_text(text.parse::<BlobId>().is_ok()),
         "blob prefix" => of_text(text.parse::<BlobPrefix>().is_ok()),
+        "session key" => of_text(text.parse::<SessionKey>().is_ok()),
+        "invite key" => of_text(text.parse::<InviteId>().is_ok()),
+        "room prefix" => of_text(text.parse::<Room12>().is_ok()),
         "room id" => of_text(text.parse::<RoomId>().is_ok()),
         "nonce" => of_text(text.parse::<Nonce>().is_ok()),
         "salt" => of_text(text.parse::<Salt>().is_ok()),

@@ -57,6 +57,11 @@ mod tests {
     }
 
     #[test]
+    fn any_request_to_join_and_any_admission_is_checked_or_refused() {
+        try_out("admission", 500, &mut texts::admission);
+    }
+
+    #[test]
     fn any_packets_leave_both_ends_of_a_connection_within_their_limits() {
         try_out("connection", 500, &mut connection::both_ends);
     }

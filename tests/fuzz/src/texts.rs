@@ -4,15 +4,19 @@ use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
 use ed25519_dalek::{Signer as _, SigningKey};
-use protocol::frame::{Answer, ClientFrame, HubFrame, Pulled, RequestKind, split_chunk};
-use protocol::id::{BlobId, BlobPrefix, Digest, Nonce, RoomId, Salt, Signature};
+use protocol::frame::{Answer, ClientFrame, Entry, HubFrame, JoinRequest, Pulled, RequestKind, split_chunk};
+use protocol::id::{BlobId, BlobPrefix, Digest, Nonce, Room12, RoomId, Salt, Signature};
+use protocol::invite::SessionKey;
 use protocol::json;
-use protocol::key::{AgentId, AgentKey, HubId, JoinId, PublicKey, UserId, UserKey};
+use protocol::key::{AgentId, AgentKey, HubId, HubKey, InviteId, JoinId, PublicKey, UserId, UserKey};
 use protocol::limits::STATEMENT_BYTES_MAX;
 use protocol::part::{Body, Part};
-use protocol::room::{Counters, Members, RangeChecks, Reading, verify_range};
+use protocol::room::{Counters, Members, RangeChecks, Reading, check_admission, check_request, verify_range};
 use protocol::signed::{Signed, Statement};
-use protocol::statement::{Genesis, HubProof, Login, Message, RoomKind, Seat};
+use protocol::statement::{
+    Genesis, HubProof, Join, Key, Login, Membership, Message, RoomKind, Seat, UnixMillis,
+};
+use serde::Deserialize;
 
 pub(crate) fn frame_of_a_client(bytes: &[u8]) {
     drop(split_chunk(bytes.to_vec()));
@@ -63,6 +67,9 @@ pub(crate) fn statement(bytes: &[u8]) {
     verify::<Seat>(text);
     verify::<Genesis>(text);
     verify::<Message>(text);
+    verify::<Membership>(text);
+    verify::<Key>(text);
+    verify::<Join>(text);
     if let Ok(received) = json::parse::<Signed<Message>>(text) {
         assert!(received.clone().verify().is_err() || bytes == json::write(&received).as_bytes());
     }
@@ -106,6 +113,9 @@ pub(crate) fn spelling(bytes: &[u8]) {
     one::<BlobId>(text);
     one::<BlobPrefix>(text);
     one::<RoomId>(text);
+    one::<Room12>(text);
+    one::<InviteId>(text);
+    one::<SessionKey>(text);
     one::<Digest>(text);
     one::<Nonce>(text);
     one::<Salt>(text);
@@ -139,8 +149,7 @@ pub(crate) fn clean(bytes: &[u8]) {
 pub(crate) fn range(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Ok(Pulled { start, entries, seats, .. }) = json::parse::<Pulled>(text) else { return };
-    let room: RoomId =
-        "7c2f378e5def7b7dd9873eb0cd32fe4131bc06a9321ca73337951c3ee885a838".parse().expect("a room");
+    let room = room();
     let mut members = Members::of(room, UserKey::from_seed(&[2; 32]).public(), RoomKind::Session);
     for seat in seats {
         if let Ok(seat) = seat.verify() {
@@ -162,3 +171,39 @@ pub(crate) fn range(bytes: &[u8]) {
         }
     }
 }
+
+/// What a joiner is shown when it is let in.
+#[derive(Deserialize)]
+struct Shown {
+    genesis: Signed<Genesis>,
+    entries: Vec<Entry>,
+}
+
+/// The bytes as a request to join that an owner looks at, and as an admission that a joiner looks at.
+pub(crate) fn admission(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let hub = HubKey::from_seed(&[1; 32]).public();
+    let owner = UserKey::from_seed(&[2; 32]).public();
+    let joiner = AgentKey::from_seed(&[5; 32]).public();
+    if let Ok(request) = json::parse::<JoinRequest>(text)
+        && let Ok(checked) = check_request(&request, hub, room(), owner, NOW)
+    {
+        assert_eq!(checked.agent, request.ask.join.by());
+        assert!(protocol::statement::is_name(&checked.name));
+    }
+    if let Ok(shown) = json::parse::<Shown>(text)
+        && let Ok((members, admission)) =
+            check_admission(room().room12(), hub, &joiner, shown.genesis, shown.entries)
+    {
+        assert_eq!((members.room(), members.owner()), (room(), owner));
+        assert!(members.role(&joiner, u64::MAX, NOW).is_some() && admission.until.is_none());
+    }
+}
+
+/// The session of the specification.
+fn room() -> RoomId {
+    "7c2f378e5def7b7dd9873eb0cd32fe4131bc06a9321ca73337951c3ee885a838".parse().expect("a room")
+}
+
+/// When the specification's examples were signed, and a little later.
+const NOW: UnixMillis = 1_700_000_100_000;
