@@ -67,6 +67,22 @@ mod tests {
     }
 
     #[test]
+    fn what_the_cleaner_replaces_the_report_finds() {
+        let is_found = |content: &str| {
+            let side = bundle::FileSide { mode: 0o100_644, content: content.as_bytes() };
+            bundle::surface_codes(b"a", None, Some(side)) == ["hidden_characters"]
+        };
+        let is_usual = |char: &char| matches!(char, '\t' | '\n' | '\u{c}');
+        let (hidden, shown): (Vec<_>, Vec<_>) =
+            ('\0'..=char::MAX).partition(|char| clean::is_hidden(*char) && !is_usual(char));
+        for char in hidden {
+            assert!(is_found(&format!("a{char}b\n")), "{char:?}");
+        }
+        let shown: String = shown.into_iter().map(|char| format!("a{char}b\n")).collect();
+        assert!(!is_found(&shown));
+    }
+
+    #[test]
     fn a_finding_is_one_clean_line_with_its_first_paths() {
         let found = |paths: &[&str], count| bundle::Finding {
             code: "ci",

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use bundle::{Budgets, Header, ImportError, ImportOptions, Imported, PreviewOptions};
+use bundle::{Budgets, FileSide, Header, ImportError, ImportOptions, Imported, PreviewOptions};
 use kit::Env;
 
 pub(crate) fn header(bytes: &[u8]) {
@@ -15,6 +15,41 @@ pub(crate) fn header(bytes: &[u8]) {
     header.write_to(&mut writing).expect("a vector takes all");
     let (again, _) = Header::parse(&writing).expect("our own writing");
     assert_eq!(again, header);
+}
+
+/// A path, a digit for each side's mode, what was there, what is there: four parts with a NUL between.
+pub(crate) fn surface(bytes: &[u8]) {
+    let mut parts = bytes.splitn(4, |byte| *byte == 0);
+    let mut part = || parts.next().unwrap_or_default();
+    let (path, modes, old, new) = (part(), part(), part(), part());
+    let side = |at: usize, content| {
+        let mode = match modes.get(at)? {
+            b'f' => 0o100_644,
+            b'x' => 0o100_755,
+            b'l' => 0o120_000,
+            b's' => 0o160_000,
+            _ => return None,
+        };
+        Some(FileSide { mode, content })
+    };
+    let (old, new) = (side(0, old), side(1, new));
+    let codes = bundle::surface_codes(path, old, new);
+    let table: Vec<_> = bundle::surface_rules().map(|(code, _)| code).collect();
+    let places: Vec<_> = codes.iter().map(|code| table.iter().position(|rule| rule == code)).collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{codes:?}");
+    let has = |code| codes.contains(&code);
+    if new.is_none() {
+        assert!(!has("symlinks") && !has("executables") && !has("submodules") && !has("hidden_characters"));
+    }
+    if old == new {
+        assert!(
+            !has("executables") && !has("git_attributes") || new.is_some_and(|new| new.mode == 0o120_000)
+        );
+        assert!(!has("hidden_characters"), "no line was added");
+    }
+    // Case matters to no rule about paths; contents and links are compared as they are.
+    let shouted = path.to_ascii_uppercase();
+    assert_eq!(bundle::surface_codes(&shouted, old, new), codes);
 }
 
 /// A repository with two commits, on which bundles of the corpus build, to which bundles are offered and which never changes.

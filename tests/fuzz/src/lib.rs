@@ -72,6 +72,11 @@ mod tests {
     }
 
     #[test]
+    fn any_change_of_a_file_meets_rules_of_the_table() {
+        try_out("surface", 3000, &mut bundles::surface);
+    }
+
+    #[test]
     fn the_bundles_of_the_corpus_go_in_so_that_their_mutations_go_far() {
         let receiver = bundles::Receiver::new();
         for (path, bytes) in corpus("import") {
