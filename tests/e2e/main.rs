@@ -6,6 +6,7 @@ mod disk;
 mod file;
 mod handoff;
 mod kill_apply;
+mod lies;
 mod local_hub;
 mod places;
 mod served;

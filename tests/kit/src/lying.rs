@@ -19,7 +19,7 @@ use protocol::frame::{Answer, Entry, Hello, Request};
 use protocol::id::{BlobId, Nonce, RoomId};
 use protocol::key::{AgentId, HubId, HubKey, JoinKey};
 use protocol::limits::Limits;
-use protocol::refusal::Refusal;
+use protocol::refusal::{Refusal, RefusalCode};
 use protocol::statement::{Genesis, LogPoint};
 use tokio::sync::{oneshot, watch};
 
@@ -258,6 +258,16 @@ impl LyingHub {
         let shelf = lock(&self.shared.shelf);
         let seats = shelf.seats.values().flatten().filter_map(|seat| seat.clone().verify().ok());
         seats.map(|seat| (seat.statement().name.clone(), seat.statement().seat)).collect()
+    }
+
+    /// Connects, says `hello` as if it were one's own, and returns with which code the hub refuses that.
+    ///
+    /// # Panics
+    ///
+    /// When it does not refuse it.
+    #[must_use]
+    pub fn replay(&self, hello: &Hello) -> RefusalCode {
+        crate::member::replay(&self.origin(), hello)
     }
 
     /// Returns what clients sent to log in, whether it held or not.

@@ -7,14 +7,14 @@ use std::net::TcpStream;
 use protocol::conn::ClientEnd;
 use protocol::conn::client::{ClientConfig, ClientFault, ClientOutput, LoggedIn};
 use protocol::frame::{
-    Answer, Append, Appended, AskToJoin, Asked, Chain, ChainPage, Entry, OpenRoom, Packet, Post, Posted,
-    Pull, Pulled, PutKey, Request, RequestId,
+    Answer, Append, Appended, AskToJoin, Asked, Chain, ChainPage, ClientFrame, Entry, Hello, HubFrame,
+    OpenRoom, Packet, Post, Posted, Pull, Pulled, PutKey, Request, RequestId,
 };
 use protocol::id::{Digest, Nonce, RoomId, Salt};
 use protocol::invite::SessionKey;
 use protocol::key::{AgentId, AgentKey, InviteKey, JoinKey, UserKey};
 use protocol::part::{Body, Part};
-use protocol::refusal::Refusal;
+use protocol::refusal::{Refusal, RefusalCode};
 use protocol::room::{ChainEnd, room_id};
 use protocol::signed::{self, Signed, Verified};
 use protocol::statement::{
@@ -304,6 +304,18 @@ impl Member {
     }
 }
 
+/// Connects, says `hello` and returns with which code the hub refuses it.
+pub(crate) fn replay(origin: &str, hello: &Hello) -> RefusalCode {
+    let mut socket = dial(origin);
+    socket.read().expect("a challenge comes first");
+    socket.send(Message::text(ClientFrame::hello(hello))).expect("the hub listens");
+    let answer = socket.read().expect("the hub answers");
+    match HubFrame::parse(answer.to_text().expect("a frame of text")) {
+        Ok(HubFrame::Err(None, refusal)) => refusal.code,
+        other => taken(&other),
+    }
+}
+
 /// Opens a WebSocket.
 fn dial(origin: &str) -> WebSocket<TcpStream> {
     let address = origin.trim_start_matches("ws://");
@@ -336,6 +348,11 @@ fn step(socket: &mut WebSocket<TcpStream>, end: &mut ClientEnd) {
 #[expect(clippy::panic, reason = "a test that goes on without its connection is broken")]
 fn lost(fault: &ClientFault) -> ! {
     panic!("the connection ended: {fault}")
+}
+
+#[expect(clippy::panic, reason = "a hub that lets in whom it must not is the end of a test")]
+fn taken(frame: &Result<HubFrame, protocol::json::JsonError>) -> ! {
+    panic!("the hub does not refuse it: {frame:?}")
 }
 
 #[expect(clippy::panic, reason = "an answer is read by the kind of its request")]
