@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use gix::bstr::{BString, ByteSlice};
+use gix::hashtable::HashSet as IdSet;
 use gix::objs::{Find, FindHeader};
 use gix::{ObjectId, Repository};
 
@@ -146,6 +147,8 @@ pub(crate) struct Look<'a, F> {
     find: &'a F,
     bounds: Bounds,
     seen: HashSet<(BString, Option<Side>, Option<Side>)>,
+    /// Files that hide nothing.
+    known: IdSet<ObjectId>,
     found: BTreeMap<usize, BTreeSet<BString>>,
     is_checked: bool,
 }
@@ -153,7 +156,8 @@ pub(crate) struct Look<'a, F> {
 impl<'a, F: Find + FindHeader> Look<'a, F> {
     /// Prepares to read trees and files from `find`.
     pub(crate) fn new(find: &'a F, bounds: Bounds) -> Self {
-        Self { find, bounds, seen: HashSet::new(), found: BTreeMap::new(), is_checked: true }
+        let (seen, known) = (HashSet::new(), IdSet::default());
+        Self { find, bounds, seen, known, found: BTreeMap::new(), is_checked: true }
     }
 
     /// Looks at what differs between each of `bases` (nothing, where there are none) and each of `tips`, all trees.
@@ -183,8 +187,13 @@ impl<'a, F: Find + FindHeader> Look<'a, F> {
             return;
         }
         let modes = Modes { old: change.old.map(|side| side.mode), new: change.new.map(|side| side.mode) };
-        let mut contents =
-            Stored { find: self.find, bounds: &mut self.bounds, is_checked: &mut self.is_checked, change };
+        let mut contents = Stored {
+            find: self.find,
+            bounds: &mut self.bounds,
+            known: &mut self.known,
+            is_checked: &mut self.is_checked,
+            change,
+        };
         for rule in judge(&change.path, modes, &mut contents) {
             self.found.entry(rule).or_default().insert(change.path.clone());
         }
@@ -205,11 +214,17 @@ impl<'a, F: Find + FindHeader> Look<'a, F> {
 trait Contents {
     fn before(&mut self) -> Option<Vec<u8>>;
     fn after(&mut self) -> Option<Vec<u8>>;
+    /// Whether the file as it is was looked at under another path, and hides nothing.
+    fn is_known(&self) -> bool {
+        false
+    }
+    fn note_known(&mut self) {}
 }
 
 struct Stored<'a, 'b, F> {
     find: &'a F,
     bounds: &'b mut Bounds,
+    known: &'b mut IdSet<ObjectId>,
     is_checked: &'b mut bool,
     change: &'b Change,
 }
@@ -241,6 +256,14 @@ impl<F: Find + FindHeader> Contents for Stored<'_, '_, F> {
 
     fn after(&mut self) -> Option<Vec<u8>> {
         self.read(self.change.new)
+    }
+
+    fn is_known(&self) -> bool {
+        self.change.new.is_some_and(|side| self.known.contains(&side.id))
+    }
+
+    fn note_known(&mut self) {
+        self.known.extend(self.change.new.map(|side| side.id));
     }
 }
 
@@ -276,9 +299,14 @@ fn judge(path: &[u8], modes: Modes, contents: &mut impl Contents) -> impl Iterat
     let same_kind = modes.old.map(Kind::of) == kind;
     // Read at most once; a file of another kind has nothing in common with what was there.
     let new = match kind {
+        Some(Kind::File) if contents.is_known() && special != Some(Special::Attributes) => None,
         Some(Kind::File | Kind::Symlink) => contents.after(),
         Some(Kind::Submodule) | None => None,
     };
+    let hides = new.as_deref().is_some_and(hidden::in_content);
+    if new.is_some() && !hides && kind == Some(Kind::File) {
+        contents.note_known();
+    }
     let mut met = Vec::new();
     for (at, rule) in RULES.iter().enumerate() {
         let is_met = match rule.sign {
@@ -299,9 +327,9 @@ fn judge(path: &[u8], modes: Modes, contents: &mut impl Contents) -> impl Iterat
             Sign::Executable => is_executable(modes.old) != is_executable(modes.new) && modes.new.is_some(),
             Sign::Hidden => {
                 (modes.old.is_none() && modes.new.is_some() && hidden::in_path(path))
-                    || new.as_deref().is_some_and(|new| {
-                        let old = || if same_kind { contents.before() } else { None };
-                        hidden::in_added_lines(old, new)
+                    || new.as_deref().filter(|_| hides).is_some_and(|new| {
+                        let old = if same_kind { contents.before() } else { None };
+                        old.is_none_or(|old| hidden::in_added_lines(&old, new))
                     })
             }
         };

@@ -11,16 +11,16 @@ pub(crate) fn in_path(path: &[u8]) -> bool {
     path.iter().any(u8::is_ascii_control) || in_text(path)
 }
 
-/// Returns whether a line of `new` that is not one of `old` holds what does not show; nothing for `old` means that all lines
-/// are new. Content that is no text has no lines.
-pub(crate) fn in_added_lines(old: impl FnOnce() -> Option<Vec<u8>>, new: &[u8]) -> bool {
+/// Returns whether a line holds what does not show. Content that is no text has no lines.
+pub(crate) fn in_content(content: &[u8]) -> bool {
+    !is_plain(content) && !is_binary(content) && lines(content).any(in_text)
+}
+
+/// Returns whether a line of `new`, which is text, that is not one of `old` holds what does not show.
+pub(crate) fn in_added_lines(old: &[u8], new: &[u8]) -> bool {
     let has_hidden = |line: &&[u8]| in_text(line);
-    if is_plain(new) || is_binary(new) || !lines(new).any(in_text) {
-        return false;
-    }
-    let Some(old) = old() else { return true };
     let mut known = HashMap::<&[u8], usize>::new();
-    for line in lines(&old).filter(has_hidden) {
+    for line in lines(old).filter(has_hidden) {
         *known.entry(line).or_default() += 1;
     }
     // A line that was there counts as often as it was there.

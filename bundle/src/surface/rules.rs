@@ -214,8 +214,8 @@ struct Index {
     names: HashMap<&'static str, Vec<Pattern>>,
     /// Directories, by the first component.
     directories: HashMap<&'static str, Vec<Pattern>>,
-    /// With a star.
-    stars: Vec<Pattern>,
+    /// With a star: how the last component begins and how it ends.
+    stars: Vec<(&'static str, &'static str, Pattern)>,
 }
 
 #[derive(Clone, Copy)]
@@ -232,16 +232,14 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
         for &text in *patterns {
             let pattern = Pattern { rule, text };
             let bare = text.strip_prefix('/').unwrap_or(text);
-            match (bare.strip_suffix('/'), bare.contains('*')) {
+            let name = bare.rsplit('/').next().unwrap_or(bare);
+            match (bare.strip_suffix('/'), name.split_once('*')) {
                 (Some(directory), _) => {
                     let first = directory.split('/').next().unwrap_or(directory);
                     index.directories.entry(first).or_default().push(pattern);
                 }
-                (None, true) => index.stars.push(pattern),
-                (None, false) => {
-                    let name = bare.rsplit('/').next().unwrap_or(bare);
-                    index.names.entry(name).or_default().push(pattern);
-                }
+                (None, Some((begin, end))) => index.stars.push((begin, end, pattern)),
+                (None, None) => index.names.entry(name).or_default().push(pattern),
             }
         }
     }
@@ -255,7 +253,9 @@ pub(crate) fn rules_of_path(path: &str) -> Vec<usize> {
     let name = components.next().unwrap_or(path);
     let named = index.names.get(name).into_iter().flatten();
     let within = components.filter_map(|component| index.directories.get(component)).flatten();
-    let patterns = named.chain(within).chain(&index.stars);
+    let has_ends = |(begin, end, _): &&(&str, &str, Pattern)| name.starts_with(begin) && name.ends_with(end);
+    let starred = index.stars.iter().filter(has_ends).map(|(_, _, pattern)| pattern);
+    let patterns = named.chain(within).chain(starred);
     patterns.filter(|pattern| is_meant(pattern.text, path)).map(|pattern| pattern.rule).collect()
 }
 

@@ -248,7 +248,7 @@ fn what_is_not_looked_at_is_said() {
         Bounds { room: Room { paths: 19, ..Bounds::default().room }, ..Bounds::default() },
         Bounds { room: Room { trees: 20, ..Bounds::default().room }, ..Bounds::default() },
         Bounds { room: Room { path_bytes: 300, ..Bounds::default().room }, ..Bounds::default() },
-        Bounds { bytes: 199, ..Bounds::default() },
+        Bounds { bytes: 9, ..Bounds::default() },
         Bounds { blob_bytes: 9, ..Bounds::default() },
     ] {
         assert!(!look(bounds).is_checked, "{bounds:?}");
