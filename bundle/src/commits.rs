@@ -12,6 +12,7 @@ use crate::import::ImportError;
 use crate::inspect::PackCommit;
 use crate::limits::{LISTED_COMMITS_MAX, TAG_CHAIN_LENGTH_MAX};
 use crate::objects::Objects;
+use crate::range::Prerequisite;
 
 /// A commit and its subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,8 +67,22 @@ pub(crate) fn list_here(
     Ok((with_subjects(&listed, &repo.objects).map_err(ImportError::Repository)?, positions.len()))
 }
 
-/// Returns those of `ids` that none of the others reaches. Where clocks were wrong it may be more of them, never fewer.
-pub(crate) fn heads(repo: &Repository, ids: &[ObjectId]) -> Result<Vec<ObjectId>, ImportError> {
+/// Returns the commits that a change is compared with: the prerequisites, in their order, but those that others of them reach.
+/// A branch that merged another one has both as prerequisites, and what the other one changed is no news.
+///
+/// Where clocks were wrong it may be more of them, never fewer; all, where that cannot be told.
+pub(crate) fn bases(repo: Option<&Repository>, prerequisites: &[Prerequisite]) -> Vec<ObjectId> {
+    let mut ids: Vec<_> = prerequisites.iter().map(|prerequisite| prerequisite.id).collect();
+    if ids.len() > 1
+        && let Some(repo) = repo
+        && let Ok(heads) = heads(repo, &ids)
+    {
+        ids.retain(|id| heads.contains(id));
+    }
+    ids
+}
+
+fn heads(repo: &Repository, ids: &[ObjectId]) -> Result<HashSet<ObjectId>, ImportError> {
     let cut = repo.shallow_commits().map_err(ImportError::Repository)?;
     let cut = cut.map(|commits| commits.iter().copied().collect()).unwrap_or_default();
     let graph = repo.commit_graph_if_enabled().ok().flatten();

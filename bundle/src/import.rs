@@ -295,9 +295,8 @@ impl<'a> Import<'a> {
 
     /// Says what the change could run or alter, and refuses it where that is wanted.
     fn surface(&self, find: &(impl Find + FindHeader), targets: &[ObjectId]) -> Result<Surface, ImportError> {
-        let prerequisites = &self.header.prerequisites;
-        let tips = targets.iter().copied();
-        let surface = surface::report(Some(self.repo), find, prerequisites, tips, Bounds::default());
+        let bases = commits::bases(Some(self.repo), &self.header.prerequisites);
+        let surface = surface::report(find, &bases, targets.iter().copied(), Bounds::default());
         let is_refused = self.options.refuse_surface && (!surface.is_checked || !surface.findings.is_empty());
         if is_refused { Err(ImportError::Surface(Box::new(surface))) } else { Ok(surface) }
     }

@@ -1,7 +1,7 @@
 //! What a planned bundle brings, told by who makes it: the same as a preview tells of the bundle, by the same code, with less
 //! work allowed, since nobody waits for it.
 
-use gix::Repository;
+use gix::{ObjectId, Repository};
 
 use crate::commits::{self, ListedCommit};
 use crate::import::named_tips;
@@ -10,7 +10,7 @@ use crate::limits::{
     OUTLINE_TREES_MAX, SURFACE_BLOB_BYTES_MAX,
 };
 use crate::patch::{FileStat, Lines};
-use crate::range::Plan;
+use crate::range::{Plan, Tip};
 use crate::surface::{self, Bounds, Surface};
 use crate::tree_diff::{self, DiffError, Room};
 
@@ -48,29 +48,27 @@ pub struct Outline {
 pub fn outline(repo: &Repository, plan: &Plan) -> Result<Outline, DiffError> {
     let newest: Vec<_> = plan.commits().take(OUTLINE_COMMITS_MAX).collect();
     let tips = named_tips(plan.tips());
+    let bases = commits::bases(Some(repo), plan.prerequisites());
     let bounds = Bounds { room: ROOM, bytes: OUTLINE_TOTAL_BYTES_MAX, blob_bytes: SURFACE_BLOB_BYTES_MAX };
     Ok(Outline {
         commits: commits::with_subjects(&newest, &repo.objects).map_err(DiffError::Read)?,
-        stat: match stat(repo, plan) {
+        stat: match stat(repo, bases.first(), tips.first()) {
             Err(DiffError::Missing(_)) => None,
             outcome => outcome?,
         },
-        surface: surface::report(
-            Some(repo),
-            &repo.objects,
-            plan.prerequisites(),
-            tips.iter().map(|tip| tip.id),
-            bounds,
-        ),
+        surface: surface::report(&repo.objects, &bases, tips.iter().map(|tip| tip.id), bounds),
     })
 }
 
-/// Counts lines between the first prerequisite and the first tip, as a preview does.
-fn stat(repo: &Repository, plan: &Plan) -> Result<Option<Vec<FileStat>>, DiffError> {
+/// Counts lines between the first base and the first tip, as a preview does.
+fn stat(
+    repo: &Repository,
+    base: Option<&ObjectId>,
+    tip: Option<&Tip>,
+) -> Result<Option<Vec<FileStat>>, DiffError> {
     let tree = |id| commits::tree(&repo.objects, id).map_err(DiffError::Read)?.ok_or(DiffError::Missing(id));
-    let tips = named_tips(plan.tips());
-    let Some(tip) = tips.first() else { return Ok(None) };
-    let base = plan.prerequisites().first().map(|prerequisite| tree(prerequisite.id)).transpose()?;
+    let Some(tip) = tip else { return Ok(None) };
+    let base = base.map(|base| tree(*base)).transpose()?;
     let changes = tree_diff::compare_within(&repo.objects, base, Some(tree(tip.id)?), &mut { ROOM })?;
     let mut lines = Lines::within(&repo.objects, OUTLINE_TOTAL_BYTES_MAX);
     let mut stat = Vec::with_capacity(changes.list.len());

@@ -49,8 +49,10 @@ pub struct Preview {
     pub objects: usize,
     /// Commits that the bundle builds on and that are not in the repository; all where there is none.
     pub prerequisites_missing: Vec<Prerequisite>,
-    /// Lines by file between the first prerequisite (nothing, if there is none) and the first tip, sorted by path;
-    /// nothing if objects for that are not here.
+    /// What the first tip is compared with: the first prerequisite that no other one reaches; nothing if there is none, or one
+    /// of them is not here.
+    pub base: Option<ObjectId>,
+    /// Lines by file between [`Preview::base`] and the first tip, sorted by path; nothing if objects for that are not here.
     pub stat: Option<Vec<FileStat>>,
     /// Whether more paths differ than are listed.
     pub stat_is_cut: bool,
@@ -108,6 +110,7 @@ pub fn preview(
         commit_count,
         objects: scan.entries.len(),
         prerequisites_missing,
+        base: None,
         stat: None,
         stat_is_cut: false,
         surface: Surface::default(),
@@ -116,10 +119,10 @@ pub fn preview(
         changes: None,
     };
     if preview.prerequisites_missing.is_empty() {
-        preview.compare()?;
+        let bases = commits::bases(repo, &preview.header.prerequisites);
+        preview.compare(bases.first().copied())?;
         let targets = preview.tips.iter().map(|tip| tip.id);
-        let (find, prerequisites) = (&preview.staged.view, &preview.header.prerequisites);
-        preview.surface = surface::report(repo, find, prerequisites, targets, Bounds::default());
+        preview.surface = surface::report(&preview.staged.view, &bases, targets, Bounds::default());
     }
     Ok(preview)
 }
@@ -137,17 +140,15 @@ fn missing(repo: Option<&Repository>, header: &Header) -> Result<Vec<Prerequisit
 }
 
 impl Preview {
-    fn compare(&mut self) -> Result<(), ImportError> {
+    fn compare(&mut self, base: Option<ObjectId>) -> Result<(), ImportError> {
         let view = &self.staged.view;
         let Some(tip) = self.tips.first() else { return Ok(()) };
         let new = tree_of(view, tip.id)?;
-        let old = match self.header.prerequisites.first() {
-            Some(prerequisite) => Some(tree_of(view, prerequisite.id)?),
-            None => None,
-        };
+        let old = base.map(|base| tree_of(view, base)).transpose()?;
         let changes = tree_diff::compare(view, old, Some(new))?;
         let mut lines = Lines::new(view);
         let stat: Result<Vec<_>, _> = changes.list.iter().map(|change| lines.stat(change)).collect();
+        self.base = base;
         self.stat = Some(stat?);
         self.stat_is_cut = changes.is_cut;
         self.changes = Some(changes);
@@ -159,7 +160,7 @@ impl Preview {
         self.staged.facts.commits.get(&commit).map(|commit| commit.subject.as_ref())
     }
 
-    /// Writes the patch between the first prerequisite and the first tip, as `git diff --full-index --no-renames` writes it.
+    /// Writes the patch between [`Preview::base`] and the first tip, as `git diff --full-index --no-renames` writes it.
     ///
     /// Nothing is written where [`Preview::stat`] is nothing. Paths and lines are what peers wrote: clean them before a
     /// terminal or a model sees them.

@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use gix::ObjectId;
 use gix::bstr::{BString, ByteSlice};
 use gix::hashtable::HashSet as IdSet;
 use gix::objs::{Find, FindHeader};
-use gix::{ObjectId, Repository};
 
 use crate::check::{Special, names};
 use crate::commits;
@@ -14,7 +14,6 @@ use crate::limits::{
     COMPARED_PATHS_BYTES_MAX, COMPARED_TREES_MAX, SURFACE_BLOB_BYTES_MAX, SURFACE_LISTED_PATHS_MAX,
     SURFACE_PATHS_MAX, SURFACE_TARGET_BYTES_MAX, SURFACE_TOTAL_BYTES_MAX,
 };
-use crate::range::Prerequisite;
 use crate::tree_diff::{self, Change, Room, Side};
 
 mod hidden;
@@ -83,31 +82,22 @@ impl Default for Bounds {
     }
 }
 
-/// Reports what `tips` bring, commits or tags of them, to who has `prerequisites`, with the objects of `find`.
+/// Reports what `tips` bring to who has `bases` (see [`commits::bases`]), commits or tags of them, with the objects of `find`.
 ///
 /// What cannot be read is not looked at; the report says so, and no more.
 pub(crate) fn report(
-    repo: Option<&Repository>,
     find: &(impl Find + FindHeader),
-    prerequisites: &[Prerequisite],
+    bases: &[ObjectId],
     tips: impl IntoIterator<Item = ObjectId>,
     bounds: Bounds,
 ) -> Surface {
-    let mut bases: Vec<_> = prerequisites.iter().map(|prerequisite| prerequisite.id).collect();
-    if bases.len() > 1
-        && let Some(repo) = repo
-        && let Ok(heads) = commits::heads(repo, &bases)
-    {
-        // A branch that merged another one has both as prerequisites; what the other one changed is no news.
-        bases = heads;
-    }
     let mut look = Look::new(find, bounds);
     let mut trees = |ids: &mut dyn Iterator<Item = ObjectId>| -> Vec<_> {
         let trees: Vec<_> = ids.map(|id| commits::tree(find, id).ok().flatten()).collect();
         look.is_checked &= trees.iter().all(Option::is_some);
         trees.into_iter().flatten().collect()
     };
-    let (bases, tips) = (trees(&mut bases.into_iter()), trees(&mut tips.into_iter()));
+    let (bases, tips) = (trees(&mut bases.iter().copied()), trees(&mut tips.into_iter()));
     look.all(&bases, &tips)
 }
 

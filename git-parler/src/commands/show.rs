@@ -215,7 +215,13 @@ fn stat(ui: &Ui, preview: &Preview, answer: &Answer, out: &mut dyn Write) -> io:
     let (files, cut) = (paths.len(), if preview.stat_is_cut { " at least" } else { "" });
     let word = if files == 1 { "file" } else { "files" };
     let (added, deleted) = (sum(|file| file.added), sum(|file| file.deleted));
-    writeln!(out, " {files} {word} changed{cut}, {added} added, {deleted} deleted")
+    writeln!(out, " {files} {word} changed{cut}, {added} added, {deleted} deleted")?;
+    match preview.base {
+        Some(base) if preview.header.prerequisites.len() > 1 => {
+            writeln!(out, " (compared with {}, one of those it builds on)", base.to_hex_with_len(12))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Cleans and colors a patch line by line: what a peer wrote reaches no terminal as it is.

@@ -118,6 +118,12 @@ fn what_a_merged_prerequisite_changed_is_no_news_and_what_is_undone_is() {
     pair.env.commit(&pair.source, "Makefile", "all:\n", "undo");
     let bundle = pair.bundle(&["topic", "^base", "^main"]);
     assert_eq!(lines(&pair.preview(&bundle)), ["build: Makefile"]);
+    let repo = referee::open(&pair.target);
+    let mut file = File::open(&bundle).unwrap();
+    let options = PreviewOptions::default();
+    let preview =
+        crate::preview(Some(&repo), &mut file, &pair.env.path("scratch"), &options, &mut |_| ()).unwrap();
+    assert_eq!(preview.base, Some(referee::id(&pair.git(&["rev-parse", "main"]))));
 }
 
 #[test]
