@@ -1,11 +1,14 @@
 //! Who appears in the tests: a hub, users and seats with fixed keys, and what they sign.
 
 use proptest::test_runner::{Config as ProptestConfig, RngSeed};
-use protocol::id::{BlobId, Digest, RoomId};
-use protocol::key::{AgentId, AgentKey, HubId, HubKey, UserKey};
-use protocol::room::room_id;
-use protocol::signed::{Verified, sign};
-use protocol::statement::{Genesis, LogPoint, Message, Seat, UnixMillis};
+use protocol::frame::AskToJoin;
+use protocol::id::{BlobId, Digest, RoomId, Salt};
+use protocol::key::{AgentId, AgentKey, HubId, HubKey, InviteId, InviteKey, UserKey};
+use protocol::room::{ChainEnd, room_id};
+use protocol::signed::{Verified, countersign, sign};
+use protocol::statement::{
+    ASK, Admit, Genesis, Join, Key, LogPoint, Membership, Message, Op, Role, RoomKind, Seat, UnixMillis,
+};
 
 /// When the tests begin.
 pub(crate) const START: UnixMillis = 1_700_000_000_000;
@@ -53,6 +56,45 @@ impl Player {
         room_id(&self.home())
     }
 
+    /// Signs the genesis of the user's session `number`.
+    pub(crate) fn session(&self, number: u8) -> Verified<Genesis> {
+        let salt = Some(Salt::from_bytes([number; 16]));
+        sign(&self.user, Genesis { kind: RoomKind::Session, salt, ..Genesis::home(hub_id()) })
+    }
+
+    /// Signs an act behind `end` of the chain of `room`.
+    pub(crate) fn act(&self, room: RoomId, end: ChainEnd, op: Op) -> Verified<Membership> {
+        sign(&self.user, Membership { room, n: end.n + 1, prev: end.digest, op, needs: Vec::new() })
+    }
+
+    /// Signs the word on a key to `room`.
+    pub(crate) fn key_to(
+        &self,
+        room: RoomId,
+        invite: InviteId,
+        life: UnixMillis,
+        max_uses: u64,
+    ) -> Verified<Key> {
+        let (issued, expires) = (START, START + life);
+        sign(&self.user, Key { room, invite, issued, expires, max_uses, auto: false, needs: Vec::new() })
+    }
+
+    /// Asks to join `room` by `invite`.
+    pub(crate) fn asks(&self, room: RoomId, invite: &InviteKey, asked: UnixMillis) -> AskToJoin {
+        let (hub, room12) = (hub_id(), room.room12());
+        self.signs(
+            Join { hub, room12, invite: invite.public(), name: "ben/app".into(), asked, needs: Vec::new() },
+            invite,
+        )
+    }
+
+    /// Signs a request to join, countersigned by `invite`.
+    pub(crate) fn signs(&self, join: Join, invite: &InviteKey) -> AskToJoin {
+        let join = sign(&self.key, join);
+        let ask = countersign(invite, ASK, &join.digest());
+        AskToJoin { join: join.signed().clone(), ask, seat: None }
+    }
+
     /// Signs the message `n` into `room`.
     pub(crate) fn message(
         &self,
@@ -75,6 +117,17 @@ impl Player {
         };
         sign(&self.key, header)
     }
+}
+
+/// Returns the invite key `number`.
+pub(crate) fn invite(number: u8) -> InviteKey {
+    InviteKey::from_seed(&[200 + number; 32])
+}
+
+/// Returns the act that lets `agent` in at `at`, with all of the history or none of it.
+pub(crate) fn admit(agent: AgentId, at: LogPoint, has_history: bool, key: Option<InviteId>) -> Op {
+    let floor = if has_history { 0 } else { at.seq };
+    Op::Admit(Admit { agent, name: "ben/app".into(), role: Role::Member, floor, at, key, user: None })
 }
 
 /// Returns the same cases on every run, 20 times as many with `TEST_EFFORT=long`.

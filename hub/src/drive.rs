@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::conn::hub::{CloseReason, HubConfig, HubEnd, HubOutput, Identity};
-use protocol::frame::{Packet, Request, RequestId};
+use protocol::conn::hub::{Access, CloseReason, HubConfig, HubEnd, HubOutput, Identity};
+use protocol::frame::{Event, Packet, Request, RequestId};
 use protocol::id::Nonce;
 use protocol::key::AgentId;
 use protocol::refusal::{Refusal, RefusalCode};
@@ -18,12 +18,12 @@ use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::fanout::Wake;
+use crate::fanout::{Ear, Wake};
 use crate::handshake;
 use crate::limits::PAGES_PER_CONNECTION_MAX;
 use crate::outbox::{Outbox, Traffic, traffic};
 use crate::registry::{Admitted, Registry};
-use crate::service::{Outcome, Pages, Service};
+use crate::service::{Caller, Outcome, Pages, Service};
 use crate::store::Store;
 use crate::transfer::{Moved, Transfers};
 
@@ -72,7 +72,9 @@ where
         heard: time.start,
         pinged: false,
         time,
-        agent: None,
+        address,
+        caller: None,
+        ear: None,
         admitted,
         outbox: Outbox::default(),
         pages: Arc::new(Semaphore::new(PAGES_PER_CONNECTION_MAX)),
@@ -111,7 +113,9 @@ struct Connection<T, S, W> {
     /// When anything was heard, WebSocket pongs too, and whether a ping went out since.
     heard: Instant,
     pinged: bool,
-    agent: Option<AgentId>,
+    address: Option<IpAddr>,
+    caller: Option<Caller>,
+    ear: Option<Ear>,
     admitted: Admitted,
     outbox: Outbox,
     pages: Pages,
@@ -125,6 +129,7 @@ enum Woken {
     Traffic(Traffic),
     Done(Result<Done, JoinError>),
     UploadHasRoom,
+    Told(Event),
     Time,
     HubCloses,
 }
@@ -149,6 +154,7 @@ where
                 Woken::Traffic(Traffic::Written) | Woken::UploadHasRoom => {}
                 Woken::Traffic(Traffic::Over) => break None,
                 Woken::Done(done) => self.done(done),
+                Woken::Told(event) => self.end.event(&event),
                 Woken::Time => {
                     if !self.tick() {
                         break None;
@@ -158,7 +164,7 @@ where
             }
         };
         if let Some(reason) = reason {
-            tracing::debug!(agent = ?self.agent, ?reason, "connection closed");
+            tracing::debug!(agent = ?self.agent(), ?reason, "connection closed");
             self.say_goodbye().await;
         }
         self.wind_up().await;
@@ -170,11 +176,12 @@ where
         // A client that does not read is not listened to either, until it does or its time is up.
         let has_room = self.outbox.bytes() < pending_max / 2;
         let deadline = self.deadline();
-        let Self { socket, outbox, tasks, transfers, closing, .. } = self;
+        let Self { socket, outbox, tasks, transfers, closing, ear, .. } = self;
         let is_stuck = transfers.is_stuck();
         tokio::select! {
             traffic = traffic(socket, outbox, has_room && !is_stuck) => Woken::Traffic(traffic),
             Some(done) = tasks.join_next(), if has_room => Woken::Done(done),
+            event = hear(ear), if has_room => Woken::Told(event),
             () = transfers.unstick(), if is_stuck => Woken::UploadHasRoom,
             () = tokio::time::sleep_until(deadline) => Woken::Time,
             // The sender lives in the hub, which this connection holds.
@@ -202,11 +209,11 @@ where
         let ping = seconds(limits.ping_seconds);
         let write = seconds(limits.write_seconds);
         if self.outbox.stuck_since().is_some_and(|since| now >= since + write) {
-            tracing::debug!(agent = ?self.agent, "the client does not read");
+            tracing::debug!(agent = ?self.agent(), "the client does not read");
             return false;
         }
         if now >= self.heard + 2 * ping {
-            tracing::debug!(agent = ?self.agent, "the client does not answer pings");
+            tracing::debug!(agent = ?self.agent(), "the client does not answer pings");
             return false;
         }
         if now >= self.heard + ping && !self.pinged {
@@ -242,7 +249,10 @@ where
         loop {
             match self.end.poll() {
                 Some(HubOutput::Send(packet)) => self.outbox.push(packet, None, Instant::now()),
-                Some(HubOutput::Pass(_)) => self.end.pass(None),
+                Some(HubOutput::Pass(question)) => {
+                    let access = self.hub.service.pass(question).await;
+                    self.end.pass(access);
+                }
                 Some(HubOutput::LoggedIn(identity)) => self.log_in(*identity).await,
                 Some(HubOutput::Request(id, request)) => self.start(id, request),
                 Some(HubOutput::Chunk { id, bytes, last }) => self.transfers.chunk(id, bytes, last),
@@ -261,21 +271,38 @@ where
 
     /// Notes who it is before any request of theirs is looked at.
     async fn log_in(&mut self, identity: Identity) {
-        let Identity { agent, seat, .. } = identity;
+        let Identity { agent, seat, access } = identity;
         // Commands are short: one that comes while its agent has as many as it may waits a little for its turn.
         let patience = seconds(self.hub.ends.limits.authentication_seconds);
         if tokio::time::timeout(patience, self.admitted.log_in(agent)).await.is_err() {
             let refusal = Refusal::new(RefusalCode::TooMany, "too many connections of this agent");
             return self.end.refuse(&refusal);
         }
-        self.agent = Some(agent);
+        self.caller = Some(Caller { agent, access, address: self.address });
+        // Before the look at who waits, so that nobody falls between them.
+        self.ear = Some(self.hub.service.wake.listen(agent));
+        // Who may only ask to join is nobody's seat here: what its user says is in the request.
+        let seat = seat.filter(|_| access == Access::Full);
         if let Err(refusal) = self.hub.service.logged_in(seat).await {
-            self.end.refuse(&refusal);
+            return self.end.refuse(&refusal);
+        }
+        match self.hub.service.awaiting(agent).await {
+            Ok(rooms) => {
+                for room in rooms {
+                    self.end.event(&Event { event: Event::REQUESTS.into(), room: Some(room) });
+                }
+            }
+            Err(refusal) => self.end.refuse(&refusal),
         }
     }
 
+    fn agent(&self) -> Option<AgentId> {
+        self.caller.map(|caller| caller.agent)
+    }
+
     fn start(&mut self, id: RequestId, request: Request) {
-        let Some(agent) = self.agent else { unreachable!("requests come after the login") };
+        let Some(caller) = self.caller else { unreachable!("requests come after the login") };
+        let agent = caller.agent;
         match request {
             Request::PutBlob(_) | Request::GetBlob(_) if !self.transfers.may_begin() => {
                 let refusal = Refusal::new(RefusalCode::TooMany, "too many transfers begin at once");
@@ -289,7 +316,7 @@ where
             }
             request => {
                 let (hub, pages) = (Arc::clone(&self.hub), Arc::clone(&self.pages));
-                let task = async move { Done::Asked(id, hub.service.ask(agent, request, &pages).await) };
+                let task = async move { Done::Asked(id, hub.service.ask(caller, request, &pages).await) };
                 self.asked.insert(id, self.tasks.spawn(task));
             }
         }
@@ -346,6 +373,14 @@ where
         drop(self.socket);
         drop(self.admitted);
         while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Waits for what the agent is told, once there is one.
+async fn hear(ear: &mut Option<Ear>) -> Event {
+    match ear {
+        Some(ear) => ear.next().await,
+        None => std::future::pending().await,
     }
 }
 

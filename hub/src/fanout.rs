@@ -1,12 +1,17 @@
-//! Who waits for news of which room. A wake is a hint: the log is the truth, and a lost one costs latency only.
+//! Who waits for news of which room, and who is told of what. Both are hints: the log is the truth, and a lost one costs
+//! latency only.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use protocol::frame::Event;
 use protocol::id::RoomId;
-use tokio::sync::watch;
+use protocol::key::AgentId;
+use tokio::sync::{broadcast, watch};
 
-/// Wakes those who wait in `pull`.
+use crate::limits::EVENTS_QUEUED_MAX;
+
+/// Wakes those who wait in `pull`, and tells agents what concerns them.
 pub(crate) trait Wake: Send + Sync + 'static {
     /// What waits for the news of one room.
     type Waiter: Waiter;
@@ -16,6 +21,12 @@ pub(crate) trait Wake: Send + Sync + 'static {
 
     /// Wakes everybody who waits for the room.
     fn wake(&self, room: RoomId);
+
+    /// Begins to listen for what `agent` is told on one of its connections.
+    fn listen(&self, agent: AgentId) -> Ear;
+
+    /// Tells `agent` something on all its connections.
+    fn tell(&self, agent: AgentId, event: Event);
 }
 
 /// Waits for the news of one room.
@@ -28,6 +39,40 @@ pub(crate) trait Waiter: Send {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Fanout {
     rooms: Arc<Mutex<HashMap<RoomId, watch::Sender<()>>>>,
+    agents: Agents,
+}
+
+type Agents = Arc<Mutex<HashMap<AgentId, broadcast::Sender<Event>>>>;
+
+/// Hears what one agent is told; the last one of an agent to go takes the agent off the table.
+#[derive(Debug)]
+pub(crate) struct Ear {
+    agent: AgentId,
+    receiver: broadcast::Receiver<Event>,
+    agents: Agents,
+}
+
+impl Ear {
+    /// Returns the next thing that the agent is told.
+    pub(crate) async fn next(&mut self) -> Event {
+        loop {
+            match self.receiver.recv().await {
+                Ok(event) => return event,
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                // The sender stays in the table for as long as we listen.
+                Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+            }
+        }
+    }
+}
+
+impl Drop for Ear {
+    fn drop(&mut self) {
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        if agents.get(&self.agent).is_some_and(|sender| sender.receiver_count() == 1) {
+            agents.remove(&self.agent);
+        }
+    }
 }
 
 /// Waits within this process; the last one of a room to go takes the room off the table.
@@ -55,6 +100,20 @@ impl Wake for Fanout {
     fn wake(&self, room: RoomId) {
         if let Some(sender) = self.lock().get(&room) {
             sender.send_replace(());
+        }
+    }
+
+    fn listen(&self, agent: AgentId) -> Ear {
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        let sender = agents.entry(agent).or_insert_with(|| broadcast::Sender::new(EVENTS_QUEUED_MAX));
+        Ear { agent, receiver: sender.subscribe(), agents: Arc::clone(&self.agents) }
+    }
+
+    fn tell(&self, agent: AgentId, event: Event) {
+        let agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = agents.get(&agent) {
+            // Who hung up meanwhile learns it at the next login.
+            sender.send(event).ok();
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use protocol::limits::Limits;
 
 use crate::fanout::Wake;
-use crate::limits::{EXPIRE_ROWS_MAX, JANITOR_EVERY_SECONDS, STAGING_KEPT_SECONDS};
+use crate::limits::{EXPIRE_ROWS_MAX, JANITOR_EVERY_SECONDS, STAGING_KEPT_SECONDS, days};
 use crate::service::Service;
 use crate::store::{Retention, Store, StoreError};
 
@@ -33,8 +33,9 @@ pub(crate) async fn expire<S: Store, W: Wake>(service: &Service<S, W>) -> Result
         let expired = service.store.expire(retention(&service.limits)).await?;
         let files = service.remove_files(expired.blobs).await;
         drop(cleared);
-        if expired.entries + expired.bindings > 0 {
-            tracing::info!(messages = expired.entries, blobs = expired.bindings, files, "expired");
+        if expired.entries + expired.bindings + expired.requests > 0 {
+            let (entries, blobs, requests) = (expired.entries, expired.bindings, expired.requests);
+            tracing::info!(entries, blobs, files, requests, "expired");
         }
         if !expired.more {
             return Ok(());
@@ -49,9 +50,4 @@ fn retention(limits: &Limits) -> Retention {
         blobs_idle_ms: days(limits.blob_idle_days),
         batch_rows: EXPIRE_ROWS_MAX,
     }
-}
-
-fn days(days: u64) -> i64 {
-    // A thousand years are as good as for ever, and no sum with them overflows.
-    i64::try_from(days.min(365_000) * 24 * 3600 * 1000).unwrap_or(i64::MAX)
 }

@@ -4,6 +4,12 @@
 pub(crate) const HEADER_BYTES_MAX: usize = 8 * 1024;
 /// The longest signed text of a seat statement, in bytes.
 pub(crate) const SEAT_BYTES_MAX: usize = 1024;
+/// The longest signed text of a genesis, in bytes: a page of `rooms` holds many.
+pub(crate) const GENESIS_BYTES_MAX: usize = 1024;
+/// The longest signed text of the owner's word on a session key, in bytes: a page of `requests` holds many.
+pub(crate) const KEY_BYTES_MAX: usize = 1024;
+/// The longest signed text of a request to join, in bytes.
+pub(crate) const JOIN_BYTES_MAX: usize = 2 * 1024;
 /// What a seat statement of that length takes in an answer at most, in bytes: each of its characters may be escaped.
 pub(crate) const SEAT_ENCODED_BYTES_MAX: u64 = 2 * 1024 + 256;
 /// Answers of a connection that may be long and are made but not yet written.
@@ -20,6 +26,8 @@ pub(crate) const DOWNLOAD_FIRST_CHUNK_BYTES: usize = 16 * 1024;
 pub(crate) const UNREAD_BYTES_MAX: u64 = 64 * 1024;
 /// How often what is too old is looked for, in seconds.
 pub(crate) const JANITOR_EVERY_SECONDS: u64 = 60;
+/// How many hints wait for a connection that does not read; a lost one costs latency only.
+pub(crate) const EVENTS_QUEUED_MAX: usize = 16;
 /// Rows that expire in one transaction.
 pub(crate) const EXPIRE_ROWS_MAX: u64 = 256;
 /// Ids that are looked up at once when files without rows are swept.
@@ -28,3 +36,9 @@ pub(crate) const SWEEP_IDS_MAX: usize = 256;
 pub(crate) const STAGING_KEPT_SECONDS: u64 = 24 * 3600;
 /// How long the connections may take to finish their writes once the hub closes, in seconds.
 pub(crate) const CLOSING_SECONDS: u64 = 5;
+
+/// Returns so many days in milliseconds.
+pub(crate) fn days(days: u64) -> i64 {
+    // A thousand years are as good as for ever, and no sum with them overflows.
+    i64::try_from(days.min(365_000) * 24 * 3600 * 1000).unwrap_or(i64::MAX)
+}

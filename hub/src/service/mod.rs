@@ -1,24 +1,33 @@
 //! What the hub does for each request: limits and shape, then exactly one store operation, then the answer and wakes.
 
 mod ack;
+mod append;
+mod chain;
 mod find;
 mod get_blob;
 mod handoffs;
+mod join;
+mod join_state;
 mod open_room;
 mod post;
 mod pull;
 mod put_blob;
+mod put_key;
 mod refusals;
+mod requests;
+mod revoke_key;
 mod rooms;
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use protocol::conn::hub::{Access, PassQuestion};
 use protocol::frame::{Answer, Request};
-use protocol::id::BlobId;
+use protocol::id::{BlobId, RoomId};
 use protocol::key::{AgentId, HubId};
-use protocol::limits::Limits;
+use protocol::limits::{Limits, ROOMS_PAGE_MAX};
 use protocol::refusal::{Refusal, RefusalCode};
 use protocol::signed::Verified;
 use protocol::statement::Seat;
@@ -46,6 +55,16 @@ pub(crate) struct Service<S, W> {
     uploads: Rate,
     /// So many uploads hash, write and flush at once that the conversation still finds processors and disk.
     upload_turns: Semaphore,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller {
+    pub(crate) agent: AgentId,
+    /// What its login opened.
+    pub(crate) access: Access,
+    /// Where it comes from; none over the socket of this machine.
+    pub(crate) address: Option<IpAddr>,
 }
 
 /// The outcome of a request, and what its connection holds until the answer is written.
@@ -84,27 +103,49 @@ impl<S: Store, W: Wake> Service<S, W> {
         self.store.note_seat(seat).await.refuse()
     }
 
-    /// Does what `agent` asks. Transfers have functions of their own.
-    pub(crate) async fn ask(&self, agent: AgentId, request: Request, pages: &Pages) -> Outcome {
+    /// Returns the rooms in which somebody waits for the user of `agent`.
+    pub(crate) async fn awaiting(&self, agent: AgentId) -> Result<Vec<RoomId>, Refusal> {
+        self.store.awaiting(agent, ROOMS_PAGE_MAX).await.refuse()
+    }
+
+    /// Says what somebody without the join key may do at a closed hub, if anything.
+    pub(crate) async fn pass(&self, question: PassQuestion) -> Option<Access> {
+        self.store.pass(question).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a login could not be looked up");
+            None
+        })
+    }
+
+    /// Does what the caller asks. Transfers have functions of their own.
+    pub(crate) async fn ask(&self, caller: Caller, request: Request, pages: &Pages) -> Outcome {
+        let Caller { agent, access, .. } = caller;
         let answer = match request {
+            // Who may only ask to join finds nothing else here; what names a room is guarded by who is in it.
+            Request::OpenRoom(_) | Request::Rooms(_) | Request::Find(_) if access != Access::Full => {
+                Err(Refusal::not_found())
+            }
             Request::OpenRoom(request) => self.open_room(agent, request).await.map(Answer::OpenRoom),
             Request::Post(request) => self.post(agent, request).await.map(Answer::Post),
             Request::Ack(request) => self.ack(agent, request).await.map(Answer::Ack),
             Request::Pull(request) => return self.pull(agent, request, pages).await,
-            Request::Rooms(_) => return paged(pages, self.rooms(agent), Answer::Rooms).await,
+            Request::Rooms(request) => {
+                return paged(pages, self.rooms(agent, request), Answer::Rooms).await;
+            }
+            Request::Chain(request) => {
+                return paged(pages, self.chain(agent, request), Answer::Chain).await;
+            }
+            Request::Requests(request) => {
+                return paged(pages, self.requests(agent, request), Answer::Requests).await;
+            }
+            Request::Append(request) => self.append_act(agent, request).await.map(Answer::Append),
+            Request::PutKey(request) => self.put_key(agent, request).await.map(Answer::PutKey),
+            Request::RevokeKey(request) => self.revoke_key(agent, request).await.map(Answer::RevokeKey),
+            Request::Join(request) => self.join(caller, *request).await.map(Answer::Join),
+            Request::JoinState(request) => self.join_state(agent, request).await.map(Answer::JoinState),
             Request::Handoffs(request) => {
                 return paged(pages, self.handoffs(agent, request), Answer::Handoffs).await;
             }
             Request::Find(request) => return paged(pages, self.find(agent, request), Answer::Find).await,
-            Request::Append(_)
-            | Request::Chain(_)
-            | Request::PutKey(_)
-            | Request::RevokeKey(_)
-            | Request::Join(_)
-            | Request::JoinState(_)
-            | Request::Requests(_) => {
-                Err(Refusal::new(RefusalCode::Unsupported, "this hub opens homes only"))
-            }
             Request::PutBlob(_) | Request::GetBlob(_) | Request::Cancel(_) | Request::Ping(_) => {
                 unreachable!("the connection sees to these itself")
             }

@@ -1,6 +1,7 @@
 //! From the errors of store and blobs to the codes of the protocol: one table.
 
 use protocol::refusal::{Refusal, RefusalCode};
+use protocol::room::ActError;
 
 use crate::blobs::BlobError;
 use crate::quota::TooOften;
@@ -52,6 +53,21 @@ fn of_store(error: &StoreError) -> Refusal {
         StoreError::NotFound => Refusal::not_found(),
         StoreError::Gone => refusal(RefusalCode::Gone),
         StoreError::NotOwner => refusal(RefusalCode::NotOwner),
+        StoreError::Closed => refusal(RefusalCode::Closed),
+        StoreError::KeyRefused => Refusal::key_refused(),
+        StoreError::ForeignKey => refusal(RefusalCode::BadStatement),
+        StoreError::BrokenChain { end } => {
+            Refusal { chain: Some(Box::new(*end)), ..refusal(RefusalCode::Conflict) }
+        }
+        StoreError::Act(act) => refusal(match act {
+            ActError::Closed => RefusalCode::Closed,
+            ActError::Denied => RefusalCode::Denied,
+            ActError::Full(_) => RefusalCode::TooMany,
+            ActError::Unknown => RefusalCode::Unsupported,
+            ActError::Home | ActError::Unlawful | ActError::Member | ActError::NotMember => {
+                RefusalCode::BadRequest
+            }
+        }),
         StoreError::Conflict { next_n } => {
             Refusal { next_n: Some(*next_n), ..refusal(RefusalCode::Conflict) }
         }

@@ -10,11 +10,13 @@ mod suite;
 use std::future::Future;
 use std::sync::Arc;
 
-use protocol::frame::{BlobReferences, Pulled, RoomRow};
-use protocol::id::{BlobId, BlobPrefix, RoomId};
-use protocol::key::{AgentId, HubId};
-use protocol::signed::Verified;
-use protocol::statement::{Genesis, LogPoint, Message, Seat};
+use protocol::conn::hub::{Access, PassQuestion};
+use protocol::frame::{BlobReferences, ChainPage, JoinStanding, Pulled, RequestList, RoomList, RoomRow};
+use protocol::id::{BlobId, BlobPrefix, Digest, RoomId};
+use protocol::key::{AgentId, HubId, Invite, InviteId};
+use protocol::room::{ActError, ChainEnd};
+use protocol::signed::{Countersigned, Signed, Verified};
+use protocol::statement::{Genesis, Join, Key, LogPoint, Membership, Message, Seat};
 
 /// Where a message landed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +25,61 @@ pub(crate) struct Landed {
     pub(crate) seq: u64,
     /// False when the same message was there already.
     pub(crate) is_new: bool,
+}
+
+/// What became of an act of an owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Acted {
+    /// Its sequence number.
+    pub(crate) seq: u64,
+    /// False when the same act was there already.
+    pub(crate) is_new: bool,
+    /// Who was let in or put out by it.
+    pub(crate) told: Option<AgentId>,
+}
+
+/// A request to join whose signatures were checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Ask {
+    /// The statement of the agent.
+    pub(crate) join: Verified<Join>,
+    /// The invite's countersignature.
+    pub(crate) ask: Countersigned<Invite>,
+    /// A user's word for the agent, which holds.
+    pub(crate) seat: Option<Signed<Seat>>,
+    /// Where it comes from; empty for the socket of this machine.
+    pub(crate) address: String,
+}
+
+/// How many requests to join may wait, and how long.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RequestLimits {
+    /// By one key from one address.
+    pub(crate) per_address_max: u64,
+    /// By one key.
+    pub(crate) per_key_max: u64,
+    /// Milliseconds that a request is kept.
+    pub(crate) kept_ms: i64,
+}
+
+/// A request to join that is on file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Filed {
+    /// Names it.
+    pub(crate) request: Digest,
+    /// The room.
+    pub(crate) room: RoomId,
+    /// Whom to tell: the seats of the owner, when it is new.
+    pub(crate) owners: Vec<AgentId>,
+}
+
+/// What became of a request to join, and where news of it come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct JoinLook {
+    /// The room, which the one who asked is not told.
+    pub(crate) room: RoomId,
+    /// The answer.
+    pub(crate) standing: JoinStanding,
 }
 
 /// What bounds a page of entries.
@@ -39,10 +96,12 @@ pub(crate) struct PageLimit {
 /// What became of rooms and blobs in one pass over what is too old.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Expired {
-    /// Messages dropped.
+    /// Entries below the new beginnings of the logs.
     pub(crate) entries: usize,
     /// Bindings that now answer `gone`.
     pub(crate) bindings: usize,
+    /// Requests to join dropped.
+    pub(crate) requests: usize,
     /// Blobs without any binding left: their files are to be removed.
     pub(crate) blobs: Vec<BlobId>,
     /// Whether the batch was full, so that another pass has more to do.
@@ -71,9 +130,27 @@ pub(crate) enum StoreError {
     /// The blob was there and expired.
     #[error("the blob expired")]
     Gone,
-    /// The caller is no seat of the owner.
-    #[error("only a seat of the owner may do this")]
+    /// The caller is no seat of the owner, or the act is by somebody else.
+    #[error("only the owner may do this")]
     NotOwner,
+    /// The room takes no more entries.
+    #[error("the room is closed")]
+    Closed,
+    /// The session key admits nobody, whatever the reason.
+    #[error("the key admits nobody")]
+    KeyRefused,
+    /// The statement is no key of this room.
+    #[error("the statement is no key of the room's owner for it, or another than the one that is known")]
+    ForeignKey,
+    /// The act does not continue the chain.
+    #[error("the act does not continue the chain, which has {} entries", end.n)]
+    BrokenChain {
+        /// The end that it would have to continue.
+        end: ChainEnd,
+    },
+    /// The act makes no sense.
+    #[error(transparent)]
+    Act(#[from] ActError),
     /// The author's counter goes on elsewhere.
     #[error("the author's next message is number {next_n}")]
     Conflict {
@@ -124,6 +201,13 @@ pub(crate) enum StoreError {
     Database(#[source] Arc<rusqlite::Error>),
 }
 
+impl StoreError {
+    /// Says whether the store failed, rather than refused.
+    pub(crate) fn is_failure(&self) -> bool {
+        matches!(self, Self::DiskFull | Self::Stopped | Self::Database(_))
+    }
+}
+
 /// What the hub knows and keeps.
 pub(crate) trait Store: Send + Sync + 'static {
     /// Keeps the newest word of a user on one of its seats.
@@ -138,8 +222,79 @@ pub(crate) trait Store: Send + Sync + 'static {
         rooms_max: u64,
     ) -> impl Future<Output = Result<(RoomRow, bool), StoreError>> + Send;
 
-    /// Lists the rooms that the agent is in.
-    fn rooms(&self, agent: AgentId) -> impl Future<Output = Result<Vec<RoomRow>, StoreError>> + Send;
+    /// Lists at most `limit` rooms that the agent is in, by rising id above `after`, with the cursors of `reader`.
+    fn rooms(
+        &self,
+        agent: AgentId,
+        after: Option<RoomId>,
+        reader: Option<String>,
+        limit: usize,
+    ) -> impl Future<Output = Result<RoomList, StoreError>> + Send;
+
+    /// Appends an act of a room's owner, which its signature authorises, whoever hands it in. The same act again is answered
+    /// as the first time. Who is not in the room learns nothing by an act that is not taken.
+    fn append(
+        &self,
+        agent: AgentId,
+        act: Verified<Membership>,
+        members_max: u64,
+    ) -> impl Future<Output = Result<Acted, StoreError>> + Send;
+
+    /// Returns the owner's acts and the headers of messages that leave, after `after`, whatever the agent's floor.
+    fn chain(
+        &self,
+        agent: AgentId,
+        room: RoomId,
+        after: u64,
+        limit: PageLimit,
+    ) -> impl Future<Output = Result<ChainPage, StoreError>> + Send;
+
+    /// Keeps the owner's word on a session key, one of at most so many of its room.
+    fn put_key(
+        &self,
+        agent: AgentId,
+        key: Verified<Key>,
+        keys_max: u64,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Ends a session key.
+    fn revoke_key(
+        &self,
+        agent: AgentId,
+        room: RoomId,
+        invite: InviteId,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Files a request to join, or finds the one that the same agent filed before.
+    fn join(&self, ask: Ask, limits: RequestLimits)
+    -> impl Future<Output = Result<Filed, StoreError>> + Send;
+
+    /// Returns what became of a request that this agent filed.
+    fn join_state(
+        &self,
+        agent: AgentId,
+        request: Digest,
+    ) -> impl Future<Output = Result<JoinLook, StoreError>> + Send;
+
+    /// Lists at most `limit` requests to join a room that wait, behind `after`, and the room's keys without `after`.
+    fn requests(
+        &self,
+        agent: AgentId,
+        room: RoomId,
+        after: Option<Digest>,
+        limit: usize,
+    ) -> impl Future<Output = Result<RequestList, StoreError>> + Send;
+
+    /// Returns at most `limit` rooms of the agent's user in which somebody waits for the owner.
+    fn awaiting(
+        &self,
+        agent: AgentId,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<RoomId>, StoreError>> + Send;
+
+    /// Says what somebody without the join key may do at a closed hub: all, for who is in a room; ask, by a live invite.
+    fn pass(&self, question: PassQuestion)
+    -> impl Future<Output = Result<Option<Access>, StoreError>> + Send;
 
     /// Appends a message of the agent to the room it names, which takes at most so many in a minute. The same message again
     /// is answered as the first time.

@@ -86,8 +86,8 @@ async fn a_seat_of_the_owner_is_in_the_room_and_nobody_else(store: &impl Store, 
     let room = at_home(store, &ana).await;
     at_home(store, &bob).await;
     let stranger = player(2, 1);
-    assert_eq!(store.rooms(ana.agent()).await.unwrap().len(), 1);
-    assert!(store.rooms(stranger.agent()).await.unwrap().is_empty());
+    assert_eq!(store.rooms(ana.agent(), None, None, 9).await.unwrap().rooms.len(), 1);
+    assert!(store.rooms(stranger.agent(), None, None, 9).await.unwrap().rooms.is_empty());
     for other in [&bob, &stranger] {
         let agent = other.agent();
         let message = other.message(room, 1, LogPoint::start(room), "{}", &[]);

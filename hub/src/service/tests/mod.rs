@@ -1,9 +1,11 @@
 //! The service on a store in memory: shapes, limits, transfers; and whether anything ever reaches who is no member.
 
 mod model;
+mod session;
 
 use std::sync::Arc;
 
+use protocol::conn::hub::Access;
 use protocol::frame::{Ack, Answer, GetBlob, Handoffs, OpenRoom, Post, PutBlob, PutDone, Request};
 use protocol::id::{BlobId, Digest, RoomId, Salt};
 use protocol::limits::{Limits, MESSAGE_BLOBS_MAX};
@@ -13,7 +15,7 @@ use protocol::statement::{Genesis, LogPoint, Message, RoomKind};
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
-use super::{Begun, Service};
+use super::{Begun, Caller, Service};
 use crate::blobs::{Blobs, Caps};
 use crate::cast::{Player, SEAT_MS, START, hub_id, player};
 use crate::clock::ManualClock;
@@ -43,7 +45,11 @@ impl Bench {
     }
 
     async fn ask(&self, player: &Player, request: Request) -> Result<Answer, Refusal> {
-        self.service.ask(player.agent(), request, &Arc::new(Semaphore::new(1))).await.answer
+        self.ask_as(Caller { agent: player.agent(), access: Access::Full, address: None }, request).await
+    }
+
+    async fn ask_as(&self, caller: Caller, request: Request) -> Result<Answer, Refusal> {
+        self.service.ask(caller, request, &Arc::new(Semaphore::new(1))).await.answer
     }
 
     async fn code(&self, player: &Player, request: Request) -> Option<RefusalCode> {
@@ -144,7 +150,7 @@ async fn only_the_one_text_of_a_home_opens_it() {
     let cases = [
         (Genesis::home(elsewhere), RefusalCode::BadStatement),
         (Genesis { salt, ..Genesis::home(hub_id()) }, RefusalCode::BadStatement),
-        (Genesis { kind: RoomKind::Session, salt, ..Genesis::home(hub_id()) }, RefusalCode::Unsupported),
+        (Genesis { kind: RoomKind::Service, salt, ..Genesis::home(hub_id()) }, RefusalCode::Unsupported),
         (Genesis { needs: vec!["sealed".into()], ..Genesis::home(hub_id()) }, RefusalCode::BadStatement),
     ];
     for (genesis, code) in cases {
@@ -279,7 +285,7 @@ async fn with_an_idle_blob() -> (Bench, Player, RoomId) {
 /// Gives others every chance to go on.
 async fn let_others_run(bench: &Bench, ana: &Player) {
     for _ in 0..50 {
-        bench.service.store.rooms(ana.agent()).await.unwrap();
+        bench.service.store.rooms(ana.agent(), None, None, 9).await.unwrap();
         tokio::task::spawn_blocking(|| {}).await.unwrap();
     }
 }

@@ -5,7 +5,8 @@ use protocol::key::AgentId;
 use protocol::statement::UnixMillis;
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::row;
+use super::join;
+use super::row::{self, Inside};
 use crate::store::{Expired, Retention, StoreError};
 
 /// A blob that may be read.
@@ -16,6 +17,23 @@ pub(super) struct Readable {
     pub(super) note_use: bool,
 }
 
+/// Says whether the agent may know that the room has the blob: with a floor, what it sent itself and what is referred to above.
+pub(super) fn is_visible(
+    db: &Connection,
+    inside: &Inside,
+    agent: AgentId,
+    id: BlobId,
+) -> Result<bool, StoreError> {
+    if inside.floor == 0 {
+        return Ok(true);
+    }
+    let mut query = db.prepare_cached(
+        "SELECT 1 WHERE EXISTS (SELECT 1 FROM sender WHERE room = ?1 AND blob = ?2 AND agent = ?3)
+         OR EXISTS (SELECT 1 FROM reference WHERE room = ?1 AND blob = ?2 AND seq > ?4)",
+    )?;
+    Ok(query.exists((inside.room.no, id.as_bytes(), agent.as_bytes(), inside.floor))?)
+}
+
 /// Returns whether the blob is there already.
 pub(super) fn may_put(
     db: &Connection,
@@ -24,9 +42,11 @@ pub(super) fn may_put(
     room: RoomId,
     id: BlobId,
 ) -> Result<bool, StoreError> {
-    let room = row::room_of(db, now, agent, room)?;
+    let inside = row::room_of(db, now, agent, room)?;
     let mut query = db.prepare_cached("SELECT 1 FROM binding WHERE room = ?1 AND blob = ?2 AND gone = 0")?;
-    Ok(query.exists((room.no, id.as_bytes()))?)
+    let is_there = query.exists((inside.room.no, id.as_bytes()))? && is_visible(db, &inside, agent, id)?;
+    // No entry could refer to it any more.
+    if !is_there && inside.room.is_closed { Err(StoreError::Closed) } else { Ok(is_there) }
 }
 
 /// Binds a blob to a room; again, or after it expired, is fine.
@@ -38,7 +58,10 @@ pub(super) fn bind(
     id: BlobId,
     size: u64,
 ) -> Result<(), StoreError> {
-    let room = row::room_of(db, now, agent, room)?;
+    let Inside { room, .. } = row::room_of(db, now, agent, room)?;
+    if room.is_closed {
+        return Err(StoreError::Closed);
+    }
     db.prepare_cached("INSERT OR IGNORE INTO blob (id, size) VALUES (?1, ?2)")?
         .execute((id.as_bytes(), size))?;
     db.prepare_cached(
@@ -46,6 +69,11 @@ pub(super) fn bind(
          ON CONFLICT (room, blob) DO UPDATE SET used = excluded.used, gone = 0",
     )?
     .execute((room.no, id.as_bytes(), size, now))?;
+    db.prepare_cached("INSERT OR IGNORE INTO sender (room, blob, agent) VALUES (?1, ?2, ?3)")?.execute((
+        room.no,
+        id.as_bytes(),
+        agent.as_bytes(),
+    ))?;
     Ok(())
 }
 
@@ -57,11 +85,14 @@ pub(super) fn may_get(
     room: RoomId,
     id: BlobId,
 ) -> Result<Readable, StoreError> {
-    let room = row::room_of(db, now, agent, room)?;
+    let inside = row::room_of(db, now, agent, room)?;
+    if !is_visible(db, &inside, agent, id)? {
+        return Err(StoreError::NotFound);
+    }
     let mut query =
         db.prepare_cached("SELECT size, gone, used FROM binding WHERE room = ?1 AND blob = ?2")?;
     let found = query
-        .query_row((room.no, id.as_bytes()), |row| {
+        .query_row((inside.room.no, id.as_bytes()), |row| {
             Ok((row.get::<_, u64>(0)?, row.get::<_, bool>(1)?, row.get::<_, UnixMillis>(2)?))
         })
         .optional()?;
@@ -98,7 +129,9 @@ pub(super) fn expire(db: &Connection, now: UnixMillis, retention: Retention) -> 
     let mut expired = Expired::default();
     expire_bindings(db, now, retention, &mut expired)?;
     expire_entries(db, now, retention, &mut expired)?;
-    expired.more = expired.bindings.max(expired.entries) as u64 >= retention.batch_rows;
+    expired.requests = join::expire(db, now, retention.batch_rows)?;
+    let most = expired.bindings.max(expired.entries).max(expired.requests);
+    expired.more = most as u64 >= retention.batch_rows;
     Ok(expired)
 }
 
@@ -126,7 +159,7 @@ fn expire_bindings(
     Ok(())
 }
 
-/// Drops the oldest messages of one room, as a prefix of its log.
+/// Drops the oldest messages of one room, as a prefix of its log. What `chain` brings stays, without bodies.
 fn expire_entries(
     db: &Connection,
     now: UnixMillis,
@@ -147,8 +180,10 @@ fn expire_entries(
     let Some((room, base, end)) = due else { return Ok(()) };
     let last = (base + retention.batch_rows).min(end - retention.messages_kept_min);
     let kept_from: Option<u64> = db
-        .prepare_cached("SELECT min(seq) FROM entry WHERE room = ?1 AND seq <= ?2 AND received > ?3")?
-        .query_row((room, last, now - retention.messages_ms), |row| row.get(0))?;
+        .prepare_cached(
+            "SELECT min(seq) FROM entry WHERE room = ?1 AND seq > ?2 AND seq <= ?3 AND received > ?4",
+        )?
+        .query_row((room, base, last, now - retention.messages_ms), |row| row.get(0))?;
     let last = kept_from.map_or(last, |seq| seq - 1);
     db.prepare_cached(
         "UPDATE room SET base_seq = ?2, base_log = (SELECT log FROM entry WHERE room = ?1 AND seq = ?2)
@@ -156,8 +191,13 @@ fn expire_entries(
     )?
     .execute((room, last))?;
     db.prepare_cached("DELETE FROM reference WHERE room = ?1 AND seq <= ?2")?.execute((room, last))?;
-    expired.entries =
-        db.prepare_cached("DELETE FROM entry WHERE room = ?1 AND seq <= ?2")?.execute((room, last))?;
+    db.prepare_cached("DELETE FROM entry WHERE room = ?1 AND seq <= ?2 AND chain = 0")?
+        .execute((room, last))?;
+    db.prepare_cached(
+        "UPDATE entry SET body = NULL WHERE room = ?1 AND seq > ?2 AND seq <= ?3 AND chain = 1",
+    )?
+    .execute((room, base, last))?;
+    expired.entries = usize::try_from(last - base).unwrap_or(usize::MAX);
     Ok(())
 }
 

@@ -6,11 +6,12 @@ use protocol::frame::{BlobReference, BlobReferences, Entry, EntryContent, Pulled
 use protocol::id::{BlobId, BlobPrefix, Digest, RoomId};
 use protocol::key::AgentId;
 use protocol::room::extend;
-use protocol::signed::{Signed, Verified};
+use protocol::signed::{Signed, Statement, Verified};
 use protocol::statement::{LogPoint, Message, Seat, UnixMillis};
-use rusqlite::{Connection, OptionalExtension as _, Row};
+use rusqlite::{Connection, OptionalExtension as _, Row, Rows};
 
-use super::row::{self, RoomHere};
+use super::row::{self, Inside, Room};
+use super::{blob, chain};
 use crate::limits::SEAT_ENCODED_BYTES_MAX;
 use crate::store::{Landed, PageLimit, StoreError};
 
@@ -27,59 +28,71 @@ pub(super) fn post(
     if message.by() != agent {
         return Err(StoreError::NotFound);
     }
-    let room = row::room_of(db, now, agent, header.room)?;
+    let inside = match row::room_of(db, now, agent, header.room) {
+        Err(StoreError::NotFound) if header.leave => return left(db, message),
+        inside => inside?,
+    };
+    let room = &inside.room;
     let last_n: u64 = db
         .prepare_cached("SELECT last_n FROM author WHERE room = ?1 AND agent = ?2")?
         .query_row((room.no, agent.as_bytes()), |row| row.get(0))
         .optional()?
         .unwrap_or_default();
     if header.n <= last_n
-        && let Some(seq) = stored(db, &room, agent, header.n, message.digest())?
+        && let Some(seq) = stored(db, room.no, message)?
     {
         return Ok(Landed { seq, is_new: false });
+    }
+    if room.is_closed {
+        return Err(StoreError::Closed);
     }
     if header.n != last_n + 1 {
         return Err(StoreError::Conflict { next_n: last_n + 1 });
     }
-    check_head(db, &room, header.head)?;
-    check_pace(db, now, &room, room_minute_max)?;
+    check_point(db, room, header.head)?;
+    check_pace(db, now, room, room_minute_max)?;
     for blob in &header.blobs {
-        note_wanted(db, &room, *blob, now)?;
+        note_wanted(db, &inside, agent, *blob, now)?;
     }
     let at = extend(&room.end, &message.digest());
-    append(db, now, &room, at, message, body)?;
+    append_message(db, now, room, at, message, body)?;
+    if header.leave {
+        chain::leave(db, room, &agent, at.seq)?;
+    }
     Ok(Landed { seq: at.seq, is_new: true })
 }
 
-/// Returns where the author's message `n` stands, if it is this one.
-fn stored(
-    db: &Connection,
-    room: &RoomHere,
-    agent: AgentId,
-    n: u64,
-    digest: Digest,
-) -> Result<Option<u64>, StoreError> {
-    let mut query = db
-        .prepare_cached("SELECT seq FROM entry WHERE room = ?1 AND author = ?2 AND n = ?3 AND digest = ?4")?;
-    let found =
-        query.query_row((room.no, agent.as_bytes(), n, digest.as_bytes()), |row| row.get(0)).optional()?;
-    Ok(found)
+/// Finds the message by which its author left: who asks again gets the answer that may have been lost.
+fn left(db: &Connection, message: &Verified<Message>) -> Result<Landed, StoreError> {
+    let room = row::find_room(db, message.statement().room)?.ok_or(StoreError::NotFound)?;
+    let seq = stored(db, room.no, message)?.ok_or(StoreError::NotFound)?;
+    Ok(Landed { seq, is_new: false })
 }
 
-/// Refuses a head that is not a value of this log: so no member can make others distrust an honest hub.
-fn check_head(db: &Connection, room: &RoomHere, head: LogPoint) -> Result<(), StoreError> {
-    if head.seq < room.base.seq {
+/// Returns where the message stands, if it does.
+fn stored(db: &Connection, room: i64, message: &Verified<Message>) -> Result<Option<u64>, StoreError> {
+    let mut query = db.prepare_cached(
+        "SELECT seq FROM entry WHERE room = ?1 AND author = ?2 AND n = ?3 AND digest = ?4 AND kind = 'message'",
+    )?;
+    let (author, digest) = (message.by(), message.digest());
+    let parameters = (room, author.as_bytes(), message.statement().n, digest.as_bytes());
+    Ok(query.query_row(parameters, |row| row.get(0)).optional()?)
+}
+
+/// Refuses a point that is not of this log: so nobody can make others distrust an honest hub.
+pub(super) fn check_point(db: &Connection, room: &Room, point: LogPoint) -> Result<(), StoreError> {
+    if point.seq < room.base.seq {
         return Err(StoreError::Stale { base: room.base });
     }
-    match log_at(db, room, head.seq)? {
-        Some(log) if log == head.log => Ok(()),
+    match log_at(db, room, point.seq)? {
+        Some(log) if log == point.log => Ok(()),
         _ => Err(StoreError::ForeignHead),
     }
 }
 
 /// Refuses a message when the room got as many as it may within the last minute. Asked behind the guard, so that nobody
 /// else uses up a room's share or sees how busy it is.
-fn check_pace(db: &Connection, now: UnixMillis, room: &RoomHere, minute_max: u64) -> Result<(), StoreError> {
+fn check_pace(db: &Connection, now: UnixMillis, room: &Room, minute_max: u64) -> Result<(), StoreError> {
     let Some(seq) = (room.end.seq + 1).checked_sub(minute_max.max(1)) else { return Ok(()) };
     let received: Option<UnixMillis> = db
         .prepare_cached("SELECT received FROM entry WHERE room = ?1 AND seq = ?2")?
@@ -92,7 +105,7 @@ fn check_pace(db: &Connection, now: UnixMillis, room: &RoomHere, minute_max: u64
 }
 
 /// Returns the log's value after entry `seq`, if that is kept.
-fn log_at(db: &Connection, room: &RoomHere, seq: u64) -> Result<Option<Digest>, StoreError> {
+fn log_at(db: &Connection, room: &Room, seq: u64) -> Result<Option<Digest>, StoreError> {
     for known in [room.end, room.base] {
         if known.seq == seq {
             return Ok(Some(known.log));
@@ -103,56 +116,90 @@ fn log_at(db: &Connection, room: &RoomHere, seq: u64) -> Result<Option<Digest>, 
     Ok(log.map(Digest::from_bytes))
 }
 
-/// Refuses a reference to a blob that the room does not have, and keeps the blob from expiring soon.
-fn note_wanted(db: &Connection, room: &RoomHere, blob: BlobId, now: UnixMillis) -> Result<(), StoreError> {
+/// Refuses a reference to a blob that the room does not have for its author, and keeps the blob from expiring soon.
+fn note_wanted(
+    db: &Connection,
+    inside: &Inside,
+    agent: AgentId,
+    blob: BlobId,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    if !blob::is_visible(db, inside, agent, blob)? {
+        return Err(StoreError::NotFound);
+    }
     let mut update =
         db.prepare_cached("UPDATE binding SET used = ?3 WHERE room = ?1 AND blob = ?2 AND gone = 0")?;
-    match update.execute((room.no, blob.as_bytes(), now))? {
+    match update.execute((inside.room.no, blob.as_bytes(), now))? {
         0 => Err(StoreError::NotFound),
         _ => Ok(()),
     }
 }
 
-fn append(
+fn append_message(
     db: &Connection,
     now: UnixMillis,
-    room: &RoomHere,
+    room: &Room,
     at: LogPoint,
     message: &Verified<Message>,
     body: &str,
 ) -> Result<(), StoreError> {
     let header = message.statement();
-    let (author, bytes, sig) = message.parts();
-    db.prepare_cached(
-        "INSERT INTO entry (room, seq, log, digest, author, n, received, bytes, sig, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-    )?
-    .execute((
-        room.no,
-        at.seq,
-        at.log.as_bytes(),
-        message.digest().as_bytes(),
-        author.as_bytes(),
-        header.n,
-        now,
-        bytes,
-        sig.as_bytes(),
-        body,
-    ))?;
+    let columns = Columns { kind: "message", chain: header.leave, n: header.n, body: Some(body) };
+    append(db, now, room, at, message, &columns)?;
+    let author = message.by();
     db.prepare_cached(
         "INSERT INTO author (room, agent, last_n) VALUES (?1, ?2, ?3)
          ON CONFLICT (room, agent) DO UPDATE SET last_n = excluded.last_n",
     )?
     .execute((room.no, author.as_bytes(), header.n))?;
+    for blob in &header.blobs {
+        db.prepare_cached("INSERT OR IGNORE INTO reference (room, seq, blob) VALUES (?1, ?2, ?3)")?
+            .execute((room.no, at.seq, blob.as_bytes()))?;
+    }
+    Ok(())
+}
+
+/// What an entry's row says beside its statement.
+pub(super) struct Columns<'a> {
+    pub(super) kind: &'static str,
+    pub(super) chain: bool,
+    pub(super) n: u64,
+    pub(super) body: Option<&'a str>,
+}
+
+/// Writes an entry at `at`, which is the end of the log from here on.
+pub(super) fn append<S: Statement>(
+    db: &Connection,
+    now: UnixMillis,
+    room: &Room,
+    at: LogPoint,
+    statement: &Verified<S>,
+    columns: &Columns<'_>,
+) -> Result<(), StoreError> {
+    let (author, bytes, sig) = statement.parts();
+    db.prepare_cached(
+        "INSERT INTO entry (room, seq, log, digest, kind, chain, author, n, received, bytes, sig, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    )?
+    .execute((
+        room.no,
+        at.seq,
+        at.log.as_bytes(),
+        statement.digest().as_bytes(),
+        columns.kind,
+        columns.chain,
+        author.as_bytes(),
+        columns.n,
+        now,
+        bytes,
+        sig.as_bytes(),
+        columns.body,
+    ))?;
     db.prepare_cached("UPDATE room SET end_seq = ?2, end_log = ?3 WHERE no = ?1")?.execute((
         room.no,
         at.seq,
         at.log.as_bytes(),
     ))?;
-    for blob in &header.blobs {
-        db.prepare_cached("INSERT OR IGNORE INTO reference (room, seq, blob) VALUES (?1, ?2, ?3)")?
-            .execute((room.no, at.seq, blob.as_bytes()))?;
-    }
     Ok(())
 }
 
@@ -165,7 +212,7 @@ pub(super) fn pull(
     after: u64,
     limit: PageLimit,
 ) -> Result<Pulled, StoreError> {
-    let room = row::room_of(db, now, agent, room)?;
+    let Inside { room, .. } = row::room_of(db, now, agent, room)?;
     if after > room.end.seq {
         return Err(StoreError::BeyondEnd { end: room.end.seq });
     }
@@ -178,11 +225,15 @@ pub(super) fn pull(
     Ok(Pulled { start: LogPoint { seq: after, log }, entries, seats, base: room.base, end: room.end })
 }
 
-fn entries(db: &Connection, room: &RoomHere, after: u64, limit: PageLimit) -> Result<Vec<Entry>, StoreError> {
+fn entries(db: &Connection, room: &Room, after: u64, limit: PageLimit) -> Result<Vec<Entry>, StoreError> {
     let mut query = db.prepare_cached(
-        "SELECT seq, author, bytes, sig, body FROM entry WHERE room = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+        "SELECT seq, author, bytes, sig, body, kind FROM entry WHERE room = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
     )?;
-    let mut rows = query.query((room.no, after, limit.entries_max))?;
+    page(query.query((room.no, after, limit.entries_max))?, limit)
+}
+
+/// Collects entries from the columns seq, author, bytes, sig, body, kind, as many as `limit` has room for.
+pub(super) fn page(mut rows: Rows<'_>, limit: PageLimit) -> Result<Vec<Entry>, StoreError> {
     let mut entries = Vec::new();
     let mut authors = BTreeSet::new();
     let mut bytes = 0;
@@ -212,7 +263,7 @@ fn encoded_bytes(row: &Row<'_>, bodies: bool) -> rusqlite::Result<u64> {
 }
 
 /// Returns the statements of the owner's seats among the authors of `entries`.
-fn seats_of(db: &Connection, room: &RoomHere, entries: &[Entry]) -> Result<Vec<Signed<Seat>>, StoreError> {
+fn seats_of(db: &Connection, room: &Room, entries: &[Entry]) -> Result<Vec<Signed<Seat>>, StoreError> {
     let mut authors: Vec<AgentId> = entries
         .iter()
         .filter_map(|entry| match &entry.content {
@@ -242,15 +293,15 @@ pub(super) fn handoffs(
     before: Option<u64>,
     limit: u64,
 ) -> Result<BlobReferences, StoreError> {
-    let here = row::room_of(db, now, agent, room)?;
+    let Inside { room: here, floor, .. } = row::room_of(db, now, agent, room)?;
     let before = before.unwrap_or(here.end.seq + 1);
     let mut query = db.prepare_cached(
         "SELECT reference.seq, reference.blob, coalesce(binding.gone, 1)
          FROM reference LEFT JOIN binding ON binding.room = reference.room AND binding.blob = reference.blob
-         WHERE reference.room = ?1 AND reference.seq < ?2
-         ORDER BY reference.seq DESC, reference.blob LIMIT ?3",
+         WHERE reference.room = ?1 AND reference.seq > ?2 AND reference.seq < ?3
+         ORDER BY reference.seq DESC, reference.blob LIMIT ?4",
     )?;
-    let rows = query.query_map((here.no, before, limit + 1), |row| {
+    let rows = query.query_map((here.no, floor, before, limit + 1), |row| {
         Ok(BlobReference {
             room,
             seq: row.get(0)?,
@@ -272,11 +323,11 @@ pub(super) fn find(
     let (lowest, highest) = prefix.range();
     let mut query = db.prepare_cached(
         "SELECT reference.seq, reference.blob, coalesce(binding.gone, 1), room.id
-         FROM seat
-         JOIN room ON room.owner = seat.user
-         JOIN reference ON reference.room = room.no
+         FROM (SELECT room, min(floor) AS floor FROM insider WHERE agent = ?1 AND until > ?2 GROUP BY room) AS own
+         JOIN room ON room.no = own.room
+         JOIN reference ON reference.room = room.no AND reference.seq > own.floor
          LEFT JOIN binding ON binding.room = reference.room AND binding.blob = reference.blob
-         WHERE seat.agent = ?1 AND seat.expires > ?2 AND reference.blob BETWEEN ?3 AND ?4
+         WHERE reference.blob BETWEEN ?3 AND ?4
          ORDER BY room.no, reference.seq DESC, reference.blob LIMIT ?5",
     )?;
     let parameters = (agent.as_bytes(), now, lowest.as_bytes(), highest.as_bytes(), limit + 1);

@@ -1,6 +1,8 @@
 //! The store in SQLite: WAL, `synchronous=FULL`, one writing thread, a few read-only connections beside it.
 
 mod blob;
+mod chain;
+mod join;
 mod log;
 mod room;
 mod row;
@@ -13,17 +15,20 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use protocol::frame::{BlobReferences, Pulled, RoomRow};
-use protocol::id::{BlobId, BlobPrefix, RoomId};
-use protocol::key::{AgentId, HubId};
+use protocol::conn::hub::{Access, PassQuestion};
+use protocol::frame::{BlobReferences, ChainPage, Pulled, RequestList, RoomList, RoomRow};
+use protocol::id::{BlobId, BlobPrefix, Digest, RoomId};
+use protocol::key::{AgentId, HubId, InviteId};
 use protocol::signed::Verified;
-use protocol::statement::{Genesis, Message, Seat, UnixMillis};
+use protocol::statement::{Genesis, Key, Membership, Message, Seat, UnixMillis};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, ffi};
 use tokio::sync::Semaphore;
 
 use self::writer::Writer;
-use super::{Expired, Landed, PageLimit, Retention, Store, StoreError};
+use super::{
+    Acted, Ask, Expired, Filed, JoinLook, Landed, PageLimit, RequestLimits, Retention, Store, StoreError,
+};
 use crate::clock::Clock;
 use crate::fatal::Fatal;
 
@@ -204,8 +209,67 @@ impl Store for SqliteStore {
         self.write(move |db, now| room::open(db, now, agent, &genesis, rooms_max)).await
     }
 
-    async fn rooms(&self, agent: AgentId) -> Result<Vec<RoomRow>, StoreError> {
-        self.read(move |db, now| room::list(db, now, agent)).await
+    async fn rooms(
+        &self,
+        agent: AgentId,
+        after: Option<RoomId>,
+        reader: Option<String>,
+        limit: usize,
+    ) -> Result<RoomList, StoreError> {
+        self.read(move |db, now| room::list(db, now, agent, after, reader.as_deref(), limit)).await
+    }
+
+    async fn append(
+        &self,
+        agent: AgentId,
+        act: Verified<Membership>,
+        members_max: u64,
+    ) -> Result<Acted, StoreError> {
+        self.write(move |db, now| chain::append(db, now, agent, &act, members_max)).await
+    }
+
+    async fn chain(
+        &self,
+        agent: AgentId,
+        room: RoomId,
+        after: u64,
+        limit: PageLimit,
+    ) -> Result<ChainPage, StoreError> {
+        self.read(move |db, now| chain::chain(db, now, agent, room, after, limit)).await
+    }
+
+    async fn put_key(&self, agent: AgentId, key: Verified<Key>, keys_max: u64) -> Result<(), StoreError> {
+        self.write(move |db, now| join::put_key(db, now, agent, &key, keys_max)).await
+    }
+
+    async fn revoke_key(&self, agent: AgentId, room: RoomId, invite: InviteId) -> Result<(), StoreError> {
+        self.write(move |db, now| join::revoke_key(db, now, agent, room, invite)).await
+    }
+
+    async fn join(&self, ask: Ask, limits: RequestLimits) -> Result<Filed, StoreError> {
+        self.write(move |db, now| join::join(db, now, &ask, limits)).await
+    }
+
+    async fn join_state(&self, agent: AgentId, request: Digest) -> Result<JoinLook, StoreError> {
+        self.read(move |db, now| join::join_state(db, now, agent, request)).await
+    }
+
+    async fn requests(
+        &self,
+        agent: AgentId,
+        room: RoomId,
+        after: Option<Digest>,
+        limit: usize,
+    ) -> Result<RequestList, StoreError> {
+        self.read(move |db, now| join::requests(db, now, agent, room, after, limit)).await
+    }
+
+    async fn awaiting(&self, agent: AgentId, limit: usize) -> Result<Vec<RoomId>, StoreError> {
+        self.read(move |db, now| join::awaiting(db, now, agent, limit)).await
+    }
+
+    async fn pass(&self, question: PassQuestion) -> Result<Option<Access>, StoreError> {
+        self.read(move |db, now| join::pass(db, now, question)).await
     }
 
     async fn ack(&self, agent: AgentId, room: RoomId, reader: String, seq: u64) -> Result<u64, StoreError> {
@@ -319,19 +383,41 @@ fn check_kind(connection: &Connection, path: &Path) -> Result<(), OpenError> {
 
 /// Applies the migrations that the database has not seen, each in its own transaction.
 fn migrate(connection: &Connection) -> Result<(), rusqlite::Error> {
+    migrate_to(connection, MIGRATIONS.len())
+}
+
+fn migrate_to(connection: &Connection, last: usize) -> Result<(), rusqlite::Error> {
     let seen = connection
         .pragma_query_value(None, "user_version", |row| row.get::<_, usize>(0))
         .optional()?
         .unwrap_or_default();
-    for (number, migration) in (1..).zip(MIGRATIONS).skip(seen) {
-        connection.execute_batch(&format!(
-            "BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID};\n{migration}\nPRAGMA user_version = {number}; COMMIT;"
-        ))?;
+    // A table that is made anew is dropped while others refer to it, and this cannot be said within a transaction.
+    connection.pragma_update(None, "foreign_keys", false)?;
+    for (number, migration) in (1..=last).zip(MIGRATIONS).skip(seen) {
+        let applied = connection
+            .execute_batch(&format!(
+                "BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID};\n{migration}\nPRAGMA user_version = {number};"
+            ))
+            .and_then(|()| check_references(connection))
+            .and_then(|()| connection.execute_batch("COMMIT"));
+        if applied.is_err() && !connection.is_autocommit() {
+            // The error that matters is the one already there.
+            connection.execute_batch("ROLLBACK").ok();
+        }
+        applied?;
+    }
+    connection.pragma_update(None, "foreign_keys", true)
+}
+
+/// Fails when a row refers to one that is not there.
+fn check_references(connection: &Connection) -> Result<(), rusqlite::Error> {
+    if connection.prepare("PRAGMA foreign_key_check")?.exists(())? {
+        return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CONSTRAINT_FOREIGNKEY), None));
     }
     Ok(())
 }
 
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 
 /// "gprl" in ASCII: says to `file(1)` and to us whose database this is.
 const APPLICATION_ID: i64 = 0x6770_726c;
@@ -344,4 +430,4 @@ const READER_PRAGMAS: &str = "PRAGMA query_only = ON; PRAGMA busy_timeout = 5000
     PRAGMA cache_size = -1024;";
 
 const READERS: usize = 3;
-const STATEMENTS_CACHED: usize = 64;
+const STATEMENTS_CACHED: usize = 128;

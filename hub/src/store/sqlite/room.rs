@@ -1,6 +1,6 @@
 //! Logins, rooms and cursors.
 
-use protocol::frame::RoomRow;
+use protocol::frame::{RoomList, RoomRow};
 use protocol::id::RoomId;
 use protocol::key::{AgentId, HubId};
 use protocol::limits::READERS_MAX;
@@ -9,7 +9,7 @@ use protocol::signed::Verified;
 use protocol::statement::{Genesis, LogPoint, Seat, UnixMillis};
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::row;
+use super::row::{self, Inside};
 use crate::store::StoreError;
 
 /// Ties the database to `hub` on first use, and says whether it is tied to it.
@@ -71,12 +71,12 @@ pub(super) fn open(
         return Err(StoreError::NotOwner);
     }
     if let Some(open) = find(db, room)? {
+        // A seat that was put out of the room is still the owner's, and not in it.
+        row::room_of(db, now, agent, room)?;
         return Ok((open, false));
     }
     let rooms: u64 = db
-        .prepare_cached(
-            "SELECT count(*) FROM seat JOIN room ON room.owner = seat.user WHERE seat.agent = ?1 AND seat.expires > ?2",
-        )?
+        .prepare_cached("SELECT count(*) FROM insider WHERE agent = ?1 AND owner = 1 AND until > ?2")?
         .query_row((agent.as_bytes(), now), |row| row.get(0))?;
     if rooms >= rooms_max {
         return Err(StoreError::TooMany { what: "rooms" });
@@ -84,9 +84,17 @@ pub(super) fn open(
     let start = LogPoint::start(room);
     db.prepare_cached(
         "INSERT INTO room (id, kind, owner, bytes, sig, opened, end_seq, end_log, base_seq, base_log)
-         VALUES (?1, 'home', ?2, ?3, ?4, ?5, 0, ?6, 0, ?6)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, 0, ?7)",
     )?
-    .execute((room.as_bytes(), owner.as_bytes(), bytes, sig.as_bytes(), now, start.log.as_bytes()))?;
+    .execute((
+        room.as_bytes(),
+        row::kind_text(genesis.statement().kind),
+        owner.as_bytes(),
+        bytes,
+        sig.as_bytes(),
+        now,
+        start.log.as_bytes(),
+    ))?;
     let genesis = genesis.signed().clone();
     Ok((RoomRow { room, genesis, end: start, cursor: None, pending: None }, true))
 }
@@ -97,18 +105,38 @@ fn find(db: &Connection, room: RoomId) -> Result<Option<RoomRow>, StoreError> {
     Ok(query.query_row((room.as_bytes(),), row::room).optional()?)
 }
 
-/// Lists the rooms of the agent, oldest first.
-pub(super) fn list(db: &Connection, now: UnixMillis, agent: AgentId) -> Result<Vec<RoomRow>, StoreError> {
+/// Lists the rooms of the agent by rising id, with the cursors of `reader` and, for owners, how many requests wait.
+pub(super) fn list(
+    db: &Connection,
+    now: UnixMillis,
+    agent: AgentId,
+    after: Option<RoomId>,
+    reader: Option<&str>,
+    limit: usize,
+) -> Result<RoomList, StoreError> {
     let mut query = db.prepare_cached(
-        "SELECT room.id, room.owner, room.bytes, room.sig, room.end_seq, room.end_log
-         FROM seat JOIN room ON room.owner = seat.user
-         WHERE seat.agent = ?1 AND seat.expires > ?2 ORDER BY room.no",
+        "SELECT room.id, room.owner, room.bytes, room.sig, room.end_seq, room.end_log,
+             (SELECT max(own.floor, coalesce(max(cursor.seq), 0)) FROM cursor
+                 WHERE cursor.agent = ?1 AND cursor.room = room.no AND cursor.reader = ?4),
+             CASE WHEN own.owner THEN (SELECT count(*) FROM pending
+                 WHERE pending.room = room.no AND pending.until > ?2) END
+         FROM (SELECT room, max(owner) AS owner, min(floor) AS floor FROM insider
+             WHERE agent = ?1 AND until > ?2 GROUP BY room) AS own
+         JOIN room ON room.no = own.room
+         WHERE room.id > ?3 ORDER BY room.id LIMIT ?5",
     )?;
-    let rows = query.query_map((agent.as_bytes(), now), row::room)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let behind = after.map(|after| after.as_bytes().to_vec()).unwrap_or_default();
+    let rows = query.query_map((agent.as_bytes(), now, behind, reader, limit + 1), |row| {
+        let cursor = if reader.is_some() { row.get(6)? } else { None };
+        Ok(RoomRow { cursor, pending: row.get(7)?, ..row::room(row)? })
+    })?;
+    let mut rooms = rows.collect::<Result<Vec<_>, _>>()?;
+    let more = rooms.len() > limit;
+    rooms.truncate(limit);
+    Ok(RoomList { rooms, more })
 }
 
-/// Moves a cursor forward and returns where it is.
+/// Moves a cursor forward, from the floor on, and returns where it is.
 pub(super) fn ack(
     db: &Connection,
     now: UnixMillis,
@@ -117,7 +145,7 @@ pub(super) fn ack(
     reader: &str,
     seq: u64,
 ) -> Result<u64, StoreError> {
-    let room = row::room_of(db, now, agent, room)?;
+    let Inside { room, floor, .. } = row::room_of(db, now, agent, room)?;
     if seq > room.end.seq {
         return Err(StoreError::BeyondEnd { end: room.end.seq });
     }
@@ -131,7 +159,7 @@ pub(super) fn ack(
         "INSERT INTO cursor (agent, room, reader, seq) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (agent, room, reader) DO UPDATE SET seq = max(seq, excluded.seq) RETURNING seq",
     )?;
-    Ok(advance.query_row((agent.as_bytes(), room.no, reader, seq), |row| row.get(0))?)
+    Ok(advance.query_row((agent.as_bytes(), room.no, reader, seq.max(floor)), |row| row.get(0))?)
 }
 
 /// How many users may vouch for one agent at once; there is one, unless somebody tries what happens.
