@@ -20,10 +20,13 @@ use protocol::id::{BlobId, Nonce, RoomId};
 use protocol::key::{AgentId, HubId, HubKey, JoinKey};
 use protocol::limits::Limits;
 use protocol::refusal::{Refusal, RefusalCode};
-use protocol::statement::{Genesis, LogPoint};
+use protocol::statement::{Genesis, LogPoint, UnixMillis};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
 
 use self::rooms::Shelf;
+use crate::member::now;
 
 /// A request as the lie sees it.
 #[derive(Debug)]
@@ -46,15 +49,21 @@ type Edit = Box<dyn FnMut(&mut String) + Send>;
 /// assert!(hub.origin().starts_with("ws://127.0.0.1:"));
 /// ```
 pub struct LyingHub {
-    address: SocketAddr,
+    origin: String,
     shared: Arc<Shared>,
+    sockets: Option<Sockets>,
+}
+
+/// Where it listens, if it does.
+struct Sockets {
+    address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl fmt::Debug for LyingHub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LyingHub").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("LyingHub").field("origin", &self.origin).finish_non_exhaustive()
     }
 }
 
@@ -70,6 +79,8 @@ struct Shared {
     /// Other bytes for an id.
     substitutes: Mutex<BTreeMap<BlobId, Vec<u8>>>,
     pulse: watch::Sender<Pulse>,
+    /// When it was made, by both clocks.
+    base: (Instant, UnixMillis),
 }
 
 /// What connections wait for.
@@ -94,41 +105,46 @@ impl LyingHub {
         Self::start(seed, Some(&JoinKey::from_join_secret(secret)))
     }
 
+    /// Makes an open hub that listens nowhere and goes by `origin`; [`LyingHub::serve`] serves it.
+    #[must_use]
+    pub fn without_sockets(seed: u8, origin: &str) -> Self {
+        Self { origin: origin.to_owned(), shared: Arc::new(Shared::new(seed, origin, None)), sockets: None }
+    }
+
+    /// Serves one connection until it ends, on the runtime and by the clock of who waits for it.
+    pub fn serve<S>(&self, stream: S) -> impl Future<Output = ()> + Send + use<S>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        serve::serve(self.shared.clone(), stream)
+    }
+
     fn start(seed: u8, join: Option<&JoinKey>) -> Self {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port on loopback");
         let address = listener.local_addr().expect("a bound socket has an address");
-        let config = HubConfig {
-            key: HubKey::from_seed(&[seed; 32]),
-            origins: vec![format!("ws://{address}")],
-            join: join.map(JoinKey::public),
-            limits: Limits::default(),
-        };
-        let shared = Arc::new(Shared {
-            config: Mutex::new(config),
-            shelf: Mutex::default(),
-            lie: Mutex::default(),
-            edit: Mutex::default(),
-            nonce: Mutex::default(),
-            hellos: Mutex::default(),
-            substitutes: Mutex::default(),
-            pulse: watch::Sender::new(Pulse::default()),
-        });
+        let origin = format!("ws://{address}");
+        let shared = Arc::new(Shared::new(seed, &origin, join));
         let (stop, stopped) = oneshot::channel();
         let served = shared.clone();
         let thread = std::thread::spawn(move || serve::run(listener, &served, stopped));
-        Self { address, shared, stop: Some(stop), thread: Some(thread) }
+        let sockets = Sockets { address, stop: Some(stop), thread: Some(thread) };
+        Self { origin, shared, sockets: Some(sockets) }
     }
 
     /// Returns where it listens.
+    ///
+    /// # Panics
+    ///
+    /// When it listens nowhere.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.sockets.as_ref().expect("it listens").address
     }
 
     /// Returns the address as a client dials it.
     #[must_use]
     pub fn origin(&self) -> String {
-        format!("ws://{}", self.address)
+        self.origin.clone()
     }
 
     /// Returns the public half of the key that it shows now.
@@ -278,12 +294,38 @@ impl LyingHub {
 }
 
 impl Shared {
+    fn new(seed: u8, origin: &str, join: Option<&JoinKey>) -> Self {
+        let config = HubConfig {
+            key: HubKey::from_seed(&[seed; 32]),
+            origins: vec![origin.to_owned()],
+            join: join.map(JoinKey::public),
+            limits: Limits::default(),
+        };
+        Self {
+            config: Mutex::new(config),
+            shelf: Mutex::default(),
+            lie: Mutex::default(),
+            edit: Mutex::default(),
+            nonce: Mutex::default(),
+            hellos: Mutex::default(),
+            substitutes: Mutex::default(),
+            pulse: watch::Sender::new(Pulse::default()),
+            base: (Instant::now(), now()),
+        }
+    }
+
+    /// Returns the time by the clock of the runtime that serves, which tests may move.
+    fn now(&self) -> UnixMillis {
+        let since = Instant::now().saturating_duration_since(self.base.0).as_millis();
+        self.base.1 + UnixMillis::try_from(since).expect("no test takes that long")
+    }
+
     fn tell(&self) {
         self.pulse.send_modify(|pulse| pulse.news += 1);
     }
 }
 
-impl Drop for LyingHub {
+impl Drop for Sockets {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {

@@ -360,7 +360,8 @@ fn wrong(answer: &Answer) -> ! {
     panic!("an answer of another kind: {answer:?}")
 }
 
-fn now() -> UnixMillis {
+/// Returns the time of this machine.
+pub(crate) fn now() -> UnixMillis {
     let since =
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock after 1970");
     UnixMillis::try_from(since.as_millis()).expect("a clock before the end of time")

@@ -10,7 +10,7 @@ use protocol::frame::{Answer, ClientFrame, Packet, Request, RequestId};
 use protocol::id::Nonce;
 use protocol::key::HubId;
 use protocol::statement::UnixMillis;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::WebSocketStream;
@@ -29,12 +29,7 @@ pub(super) fn run(listener: std::net::TcpListener, shared: &Arc<Shared>, stopped
         let listener = tokio::net::TcpListener::from_std(listener).expect("a socket of ours");
         let accepting = async {
             while let Ok((stream, _)) = listener.accept().await {
-                let shared = shared.clone();
-                tokio::spawn(async move {
-                    if let Some(mut connection) = Connection::accept(stream, shared).await {
-                        connection.serve().await;
-                    }
-                });
+                tokio::spawn(serve(shared.clone(), stream));
             }
         };
         tokio::select! {
@@ -44,8 +39,15 @@ pub(super) fn run(listener: std::net::TcpListener, shared: &Arc<Shared>, stopped
     });
 }
 
-struct Connection {
-    socket: WebSocketStream<TcpStream>,
+/// Serves one connection until it ends.
+pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(shared: Arc<Shared>, stream: S) {
+    if let Some(mut connection) = Connection::accept(stream, shared).await {
+        connection.serve().await;
+    }
+}
+
+struct Connection<S> {
+    socket: WebSocketStream<S>,
     shared: Arc<Shared>,
     end: HubEnd,
     hub: HubId,
@@ -54,20 +56,22 @@ struct Connection {
     /// Requests that wait for something to happen, and until when.
     waiting: Vec<(RequestId, Request, Instant)>,
     events_told: usize,
+    base: (Instant, UnixMillis),
 }
 
-impl Connection {
-    async fn accept(stream: TcpStream, shared: Arc<Shared>) -> Option<Self> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    async fn accept(stream: S, shared: Arc<Shared>) -> Option<Self> {
         let socket = tokio_tungstenite::accept_hdr_async(stream, agree).await.ok()?;
         let config = lock(&shared.config).clone();
         let mut fresh = [0; 32];
         getrandom::fill(&mut fresh).expect("random bytes");
         let nonce = lock(&shared.nonce).unwrap_or(Nonce::from_bytes(fresh));
         let hub = config.key.public();
-        let end = HubEnd::new(Arc::new(config), nonce, now());
+        let base = (Instant::now(), shared.now());
+        let end = HubEnd::new(Arc::new(config), nonce, base.1);
         let events_told = lock(&shared.shelf).events.len();
         let (identity, uploads, waiting) = (None, Uploads::default(), Vec::new());
-        Some(Self { socket, shared, end, hub, identity, uploads, waiting, events_told })
+        Some(Self { socket, shared, end, hub, identity, uploads, waiting, events_told, base })
     }
 
     async fn serve(&mut self) {
@@ -77,7 +81,7 @@ impl Connection {
             if self.drain().await.is_none() {
                 return;
             }
-            let wake = self.waiting.iter().map(|(.., until)| *until).min();
+            let wake = self.waiting.iter().map(|(.., until)| *until).chain(self.deadline()).min();
             let wake = wake.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
             tokio::select! {
                 received = self.socket.next() => match received {
@@ -93,9 +97,23 @@ impl Connection {
                     self.tell_events();
                     self.look_again();
                 }
-                () = sleep_until(wake) => self.look_again(),
+                () = sleep_until(wake) => {
+                    self.end.tick(self.now());
+                    self.look_again();
+                }
             }
         }
+    }
+
+    /// Returns the time: what the clock said when the connection came, and what has passed since.
+    fn now(&self) -> UnixMillis {
+        self.base.1
+            + UnixMillis::try_from(self.base.0.elapsed().as_millis()).expect("a connection ends some day")
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let after = self.end.deadline()?.saturating_sub(self.base.1);
+        Some(self.base.0 + Duration::from_millis(u64::try_from(after).unwrap_or(0)))
     }
 
     fn receive(&mut self, packet: Packet) {
@@ -104,7 +122,7 @@ impl Connection {
         {
             lock(&self.shared.hellos).push(*hello);
         }
-        self.end.receive(packet, now());
+        self.end.receive(packet, self.now());
     }
 
     /// Does what the protocol's end wants done; `None` when the connection is over.
@@ -121,7 +139,7 @@ impl Connection {
                     self.socket.send(Message::binary(bytes)).await.ok()?;
                 }
                 HubOutput::Pass(question) => {
-                    let access = lock(&self.shared.shelf).pass(&question, now());
+                    let access = lock(&self.shared.shelf).pass(&question, self.now());
                     self.end.pass(access);
                 }
                 HubOutput::LoggedIn(identity) => {
@@ -148,7 +166,7 @@ impl Connection {
 
     fn request(&mut self, id: RequestId, request: Request) {
         let identity = self.identity.clone().expect("requests follow a login");
-        let asker = Asker { identity: &identity, hub: self.hub, now: now() };
+        let asker = Asker { identity: &identity, hub: self.hub, now: self.now() };
         match &request {
             Request::PutBlob(put) => {
                 let shelf = lock(&self.shared.shelf);
@@ -156,7 +174,7 @@ impl Connection {
             }
             Request::GetBlob(wanted) => {
                 let bytes = super::transfer::download(&self.shared, &asker, wanted);
-                super::transfer::send(&mut self.end, id, wanted.offset, bytes);
+                super::transfer::send(&mut self.end, id, (wanted.offset, asker.now), bytes);
             }
             Request::Pull(protocol::frame::Pull { wait_ms: Some(wait), .. })
             | Request::JoinState(protocol::frame::JoinState { wait_ms: Some(wait), .. }) => {
@@ -185,7 +203,7 @@ impl Connection {
     /// Answers what waited and has something to say now, or has waited long enough.
     fn look_again(&mut self) {
         let Some(identity) = self.identity.clone() else { return };
-        let asker = Asker { identity: &identity, hub: self.hub, now: now() };
+        let asker = Asker { identity: &identity, hub: self.hub, now: self.now() };
         for (id, request, until) in std::mem::take(&mut self.waiting) {
             let outcome = lock(&self.shared.shelf).answer(&asker, request.clone());
             let is_empty = match &outcome {
@@ -224,11 +242,4 @@ fn agree(_: &Upgrade, mut response: Response) -> Result<Response, ErrorResponse>
     let subprotocol = protocol::limits::SUBPROTOCOL.parse().expect("a header's value");
     response.headers_mut().insert("Sec-WebSocket-Protocol", subprotocol);
     Ok(response)
-}
-
-/// Returns the time, as every hub has it.
-pub(super) fn now() -> UnixMillis {
-    let since =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock after 1970");
-    UnixMillis::try_from(since.as_millis()).expect("a clock before the end of time")
 }

@@ -6,9 +6,9 @@ use protocol::conn::HubEnd;
 use protocol::frame::{Answer, Empty, GetBlob, Go, PutBlob, PutDone, RequestId};
 use protocol::id::BlobId;
 use protocol::refusal::{Refusal, RefusalCode};
+use protocol::statement::UnixMillis;
 
 use super::rooms::{Asker, Shelf};
-use super::serve::now;
 use super::{Shared, lock};
 
 /// The uploads of one connection; an unfinished one ends with it.
@@ -32,7 +32,7 @@ impl Uploads {
             }
             Ok(_) => {
                 self.0.insert(id, (put.id, Vec::new()));
-                end.go(id, Go { offset: 0, size: put.size }, now());
+                end.go(id, Go { offset: 0, size: put.size }, asker.now);
             }
         }
     }
@@ -65,9 +65,14 @@ pub(super) fn download(shared: &Shared, asker: &Asker<'_>, wanted: &GetBlob) -> 
 }
 
 /// Sends a blob from `offset` on.
-pub(super) fn send(end: &mut HubEnd, id: RequestId, offset: u64, bytes: Result<Vec<u8>, Refusal>) {
+pub(super) fn send(
+    end: &mut HubEnd,
+    id: RequestId,
+    (offset, now): (u64, UnixMillis),
+    bytes: Result<Vec<u8>, Refusal>,
+) {
     let outcome = bytes.map(|bytes| {
-        end.go(id, Go { offset, size: bytes.len() as u64 }, now());
+        end.go(id, Go { offset, size: bytes.len() as u64 }, now);
         let from = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
         for chunk in bytes[from..].chunks(CHUNK_BYTES) {
             end.send_chunk(id, chunk);
