@@ -2,6 +2,7 @@
 
 mod home;
 mod login;
+mod member;
 
 use kit::{LyingHub, Run};
 use protocol::id::RoomId;
