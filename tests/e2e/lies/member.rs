@@ -27,29 +27,30 @@ impl Scene {
         let env = environment();
         let hub = Served::start(&env, &env.path("hub"), &[]);
         let origin = hub.url();
-        let mut ana = Member::log_in(1, &origin).unwrap();
-        let mut ben = Member::log_in(2, &origin).unwrap();
-        let room = ana.open(1).unwrap();
-        ana.post((room, 1, LogPoint::start(room)), "hello", |_| {}).unwrap();
-        let key = ana.put_key(room, 7, false).unwrap();
-        ben.join(&key, "ben").unwrap();
-        ana.admit(room, ben.id(), "ben").unwrap();
-        let head = ben.pull(room, 0).unwrap().end;
-        ben.post((room, 1, head), "hello yourself", |_| {}).unwrap();
-        let head = ben.pull(room, 0).unwrap().end;
+        let mut ana = Member::log_in(1, &origin).expect("a good hub and good members");
+        let mut ben = Member::log_in(2, &origin).expect("a good hub and good members");
+        let room = ana.open(1).expect("a good hub and good members");
+        ana.post((room, 1, LogPoint::start(room)), "hello", |_| {}).expect("a good hub and good members");
+        let key = ana.put_key(room, 7, false).expect("a good hub and good members");
+        ben.join(&key, "ben").expect("a good hub and good members");
+        ana.admit(room, ben.id(), "ben").expect("a good hub and good members");
+        let head = ben.pull(room, 0).expect("a good hub and good members").end;
+        ben.post((room, 1, head), "hello yourself", |_| {}).expect("a good hub and good members");
+        let head = ben.pull(room, 0).expect("a good hub and good members").end;
         Self { ana, ben, room, head, origin, _hub: hub, _env: env }
     }
 
     /// Reads everything as somebody who has only just come; asserts that all of it holds.
     fn holds(&mut self) {
-        let page = self.ana.pull(self.room, 0).unwrap();
+        let page = self.ana.pull(self.room, 0).expect("a good hub and good members");
         assert_eq!(page.end, self.head, "nothing came in");
         let mut members = Members::of(self.room, self.ana.user.public(), RoomKind::Session);
-        page.seats.into_iter().for_each(|seat| members.note_seat(&seat.verify().unwrap()));
+        page.seats.into_iter().for_each(|seat| members.note_seat(&seat.verify().expect("a good seat")));
         let checks = RangeChecks { members: &members, counters: None, accepted: 0 };
         let start = LogPoint::start(self.room);
         let known = |seq| (seq == 0).then_some(start.log);
-        let outcome = verify_range(checks, page.start, page.entries, known).whole().unwrap();
+        let outcome =
+            verify_range(checks, page.start, page.entries, known).whole().expect("a log that holds");
         let is_good = |reading: &Reading| matches!(reading, Reading::Good(_) | Reading::Act(_));
         assert!(outcome.readings.iter().all(is_good), "{:?}", outcome.readings);
     }
@@ -88,7 +89,7 @@ fn the_words_of_another_are_not_taken_from_a_members_hand() {
     let mut scene = Scene::new();
     let (room, head) = (scene.room, scene.head);
     let (message, body) = scene.ana.sign_message((room, 2, head), "I never said so", |_| {});
-    let stolen = Request::Post(Post { room, message: message.clone(), body: body.clone() });
+    let stolen = Request::Post(Post { room, message: message.clone(), body });
     assert_eq!(scene.ben.ask(&stolen).unwrap_err().code, RefusalCode::BadStatement);
     let (_, other) = scene.ana.sign_message((room, 2, head), "I said something else", |_| {});
     let bent = Request::Post(Post { room, message, body: other });
