@@ -92,7 +92,7 @@ impl Client {
     /// Returns the user's home room at this hub, opening it when it is not yet, and verifies what is new in it.
     ///
     /// # Errors
-    /// [`Error::NoHome`] when it would have to be opened and the user key is not here; [`Error::Fork`] when the hub
+    /// [`Error::NoHome`] when it would have to be opened and the user key is not here; [`Error::Forked`] when the hub
     /// shows another history than before; [`Error::Link`] and [`Error::Seat`] as ever.
     pub async fn home(&mut self) -> Result<RoomId, Error> {
         let opened = match self.seat.user_key() {
@@ -111,11 +111,12 @@ impl Client {
             Some(room) => room,
             None => {
                 let memory = RoomMemory::open(self.seat.data(), &self.seat.user(), opened.room)?;
-                Room::open(memory, opened.room, self.seat.user())?
+                Room::home(memory, opened.room, self.seat.user(), self.seat.agent())?
             }
         };
         let room = self.rooms.entry(opened.room).or_insert(room);
         room.catch_up(&self.link, opened.end).await?;
+        room.check_fork()?;
         Ok(opened.room)
     }
 

@@ -5,12 +5,11 @@ use std::path::PathBuf;
 use protocol::clean;
 use protocol::id::{BlobId, BlobPrefix, RoomId};
 use protocol::refusal::RefusalCode;
-use protocol::room::RangeError;
 
 use crate::link::LinkError;
 use crate::link::transfer::TransferError;
 use crate::report::{Agent, PushedRef};
-use crate::seat::{CacheError, SeatError};
+use crate::seat::{CacheError, Fork, SeatError};
 use crate::session::SessionError;
 
 /// Why an operation of the client fails.
@@ -28,16 +27,15 @@ pub enum Error {
     /// The blob cache.
     #[error(transparent)]
     Cache(#[from] CacheError),
-    /// The hub shows another history of a room than before, or than a member has seen.
-    #[error("the hub shows another history of room {room} than the one that was verified")]
-    Fork {
+    /// The hub was seen to show another history of a room than the one that was verified, and no human has accepted it.
+    #[error("the hub shows another history of room {room} than the one that was verified: {}", fork.what)]
+    Forked {
         /// The room.
         room: RoomId,
-        /// The file in which the verified history stands.
-        memory: PathBuf,
-        /// What differs.
-        #[source]
-        source: RangeError,
+        /// Where, when and what.
+        fork: Fork,
+        /// The folder in which both sides are kept.
+        evidence: PathBuf,
     },
     /// The hub opened another room than it was asked to, or counts an author's messages backward.
     #[error("the hub contradicts what is known of room {room}")]
@@ -114,7 +112,7 @@ impl Error {
             Self::Seat(SeatError::OtherUser { .. } | SeatError::Exists { .. }) => "file_exists",
             Self::Seat(SeatError::NoUserKey { .. }) => "not_owner",
             Self::Transfer(TransferError::Read { .. }) | Self::Seat(_) => "io",
-            Self::Transfer(TransferError::Size { .. }) | Self::Fork { .. } | Self::Contradiction { .. } => {
+            Self::Transfer(TransferError::Size { .. }) | Self::Forked { .. } | Self::Contradiction { .. } => {
                 "verification_failed"
             }
             Self::Transfer(TransferError::OutOfTurn { .. }) => "bad_frame",
@@ -135,9 +133,10 @@ impl Error {
                 CacheError::Mismatch { .. } | CacheError::Length { .. } => None,
             },
             Self::Seat(error) => error.hint(),
-            Self::Fork { memory, .. } => Some(format!(
-                "ask who runs the hub; if its data was put back or removed on purpose, remove {}",
-                memory.display()
+            Self::Forked { evidence, .. } => Some(format!(
+                "ask who runs the hub, and the others in the room; what it showed is kept in {}; `git parler use --accept-fork` \
+                 takes the log as it stands now",
+                evidence.display()
             )),
             Self::Gone { .. } => Some("ask its author to push it again".to_owned()),
             Self::Session(error) => error.hint(),

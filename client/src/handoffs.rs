@@ -84,7 +84,7 @@ impl Client {
     /// not among them.
     ///
     /// # Errors
-    /// [`Error::Fork`] when the hub shows another history than before; [`Error::Link`] as ever.
+    /// [`Error::Forked`] when the hub shows another history than before; [`Error::Link`] as ever.
     pub async fn handoffs(&mut self, room: RoomId) -> Result<Vec<VerifiedHandoff>, Error> {
         let (mut references, mut before) = (Vec::new(), None);
         loop {

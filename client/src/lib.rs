@@ -15,7 +15,7 @@ pub mod link;
 pub mod local_hub;
 mod push;
 pub mod report;
-mod room;
+pub mod room;
 pub mod seat;
 mod session;
 pub mod settings;

@@ -30,6 +30,21 @@ pub const KNOWN_RECENT_MAX: usize = 1024;
 /// Before the recent ones, every log value whose `seq` is a multiple of this is kept.
 pub const KNOWN_STRIDE: u64 = 1024;
 
+/// Entries of a room that are remembered as odd (gaps, repeated numbers); an honest hub has none.
+pub const FLAGGED_ENTRIES_MAX: usize = 1024;
+
+/// Files of evidence against hubs that are kept.
+pub const EVIDENCE_FILES_MAX: usize = 32;
+
+/// Largest file of evidence, in bytes.
+pub const EVIDENCE_BYTES_MAX: usize = 1024 * 1024;
+
+/// How often one reading may be sent to another beginning of what a hub still has.
+pub const PRUNED_AGAIN_MAX: usize = 8;
+
+/// Log values that are kept in memory for one reading, about; it begins anew with them then.
+pub const PASSING_POINTS_MAX: usize = 16 * 1024;
+
 /// Bytes of a piece read from or written to a file in one step of a transfer.
 pub const PIECE_BYTES: usize = 256 * 1024;
 

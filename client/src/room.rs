@@ -1,195 +1,226 @@
 //! Reading a room: every entry is verified against the log and the members before anybody sees it, and what was
 //! verified is remembered for all seats of the user.
+//!
+//! [`Room::catch_up`] needs headers only; bodies travel in [`Room::read`] and where handoffs are looked up. What shows
+//! another history than before is kept as evidence and noted in the state; nothing behind it is read.
 
-use std::collections::BTreeSet;
+mod accept;
+mod evidence;
+mod page;
+mod pull;
+mod reach;
 
-use protocol::frame::{Answer, Pull, Pulled, Request};
-use protocol::id::RoomId;
+use std::collections::BTreeMap;
+
+use protocol::id::{Digest, RoomId};
 use protocol::key::{AgentId, UserId};
-use protocol::limits::PULL_ENTRIES_MAX;
-use protocol::refusal::RefusalCode;
-use protocol::room::{CheckedMessage, Members, RangeChecks, RangeError, RangeOutcome, Reading, verify_range};
-use protocol::statement::{LogPoint, RoomKind};
+use protocol::room::{Admission, Members};
+use protocol::signed::Verified;
+use protocol::statement::{Genesis, LogPoint, Role, RoomKind};
+
+pub use self::page::{Act, Content, Item, ReadPage, Said, SaidBody};
 
 use crate::error::Error;
-use crate::link::{Link, LinkError};
+use crate::link::Link;
 use crate::report::Agent;
-use crate::seat::{RoomMemory, RoomState};
+use crate::seat::{Fork, RoomMemory, RoomState, now};
 
-/// A room as this user has verified it so far.
+/// A room as this user has verified it so far, and the agent who reads it.
 #[derive(Debug)]
-pub(crate) struct Room {
-    id: RoomId,
-    owner: UserId,
+pub struct Room {
+    me: AgentId,
     memory: RoomMemory,
     state: RoomState,
-    members: Members,
+    /// Values that were verified in passing; kept for this reading only, so that the file stays small.
+    passing: BTreeMap<u64, Digest>,
 }
 
 impl Room {
-    /// Takes up what is remembered of the room `id` that `owner` has opened.
-    pub(crate) fn open(memory: RoomMemory, id: RoomId, owner: UserId) -> Result<Self, Error> {
-        let state = memory.load()?;
-        let mut room = Self { id, owner, memory, state, members: Members::of(id, owner, RoomKind::Home) };
-        room.members = room.members_known();
+    /// Takes up what is remembered of the home `id` of `owner`.
+    ///
+    /// # Errors
+    /// [`Error::Seat`] when the file cannot be read.
+    pub fn home(memory: RoomMemory, id: RoomId, owner: UserId, me: AgentId) -> Result<Self, Error> {
+        let fresh = || RoomState::new(Members::of(id, owner, RoomKind::Home));
+        Self::open(memory, me, fresh)
+    }
+
+    /// Takes up what is remembered of the session that `genesis` opened, which is of this user.
+    ///
+    /// # Errors
+    /// [`Error::Seat`] when the file cannot be read.
+    pub fn own(memory: RoomMemory, genesis: &Verified<Genesis>, me: AgentId) -> Result<Self, Error> {
+        Self::open(memory, me, || RoomState::opened(genesis))
+    }
+
+    /// Takes up what is remembered of the session of another user into which `me` was admitted; `members` and `admission`
+    /// are what [`check_admission`](protocol::room::check_admission) gave.
+    ///
+    /// # Errors
+    /// [`Error::Seat`] when the file cannot be read.
+    pub fn joined(
+        memory: RoomMemory,
+        genesis: &Verified<Genesis>,
+        members: &Members,
+        admission: &Admission,
+        me: AgentId,
+    ) -> Result<Self, Error> {
+        let mut room = Self::open(memory, me, || {
+            let mut state = RoomState::opened(genesis);
+            if admission.floor > 0 {
+                state.start_at(admission.at, true);
+            }
+            state
+        })?;
+        room.state.members_mut().absorb(members);
+        room.state.note_point(admission.at);
+        room.keep()?;
         Ok(room)
     }
 
+    /// Takes up what is remembered of a room, without anything from a hub; `None` when it was never met.
+    ///
+    /// # Errors
+    /// [`Error::Seat`] when the file cannot be read.
+    pub fn remembered(memory: RoomMemory, me: AgentId) -> Result<Option<Self>, Error> {
+        let state = memory.load()?;
+        Ok(state.map(|state| Self { me, memory, state, passing: BTreeMap::new() }))
+    }
+
+    fn open(memory: RoomMemory, me: AgentId, fresh: impl FnOnce() -> RoomState) -> Result<Self, Error> {
+        let state = memory.load()?.unwrap_or_else(fresh);
+        Ok(Self { me, memory, state, passing: BTreeMap::new() })
+    }
+
     /// Returns the room's id.
-    pub(crate) fn id(&self) -> RoomId {
-        self.id
+    pub fn id(&self) -> RoomId {
+        self.state.room()
     }
 
-    /// Returns the newest verified point of the log.
-    pub(crate) fn head(&self) -> LogPoint {
-        self.state.head()
+    /// Returns the user who opened the room.
+    pub fn owner(&self) -> UserId {
+        self.state.members().owner()
     }
 
-    /// Returns the number of the last message of `author` that was verified.
-    pub(crate) fn last_n(&self, author: &AgentId) -> u64 {
+    /// Returns the kind of room.
+    pub fn kind(&self) -> RoomKind {
+        self.state.members().kind()
+    }
+
+    /// Returns who is in the room, as far as its acts are known.
+    pub fn members(&self) -> &Members {
+        self.state.members()
+    }
+
+    /// Returns what is remembered of the room.
+    pub fn state(&self) -> &RoomState {
+        &self.state
+    }
+
+    /// Returns the newest verified point of the log, which is what a new message names as its head.
+    pub fn head(&self) -> LogPoint {
+        let admitted = self.admission().map(|admission| admission.at);
+        // What the owner has signed is verified, whether the log up to it was read or not.
+        admitted.filter(|at| at.seq > self.state.head().seq).unwrap_or(self.state.head())
+    }
+
+    /// Returns the number of the last message of `author` that was verified; 0 before the first.
+    pub fn last_n(&self, author: &AgentId) -> u64 {
         self.state.last_n(author)
     }
 
-    /// Returns the agent with the name that its newest seat statement gives it.
-    pub(crate) fn agent(&self, id: AgentId) -> Agent {
-        Agent { id, name: self.members.name(&id).unwrap_or_default().to_owned() }
+    /// Returns the number that the next message of `author` has, as far as was verified.
+    pub fn next_n(&self, author: &AgentId) -> u64 {
+        self.last_n(author) + 1
     }
 
-    /// Returns the seats that have written here.
-    pub(crate) fn seats(&self) -> Vec<Agent> {
-        let seats = self.state.seats().filter_map(|seat| seat.clone().verify().ok());
-        seats.map(|seat| self.agent(seat.statement().seat)).collect()
+    /// Returns the entry above which this agent may read.
+    pub fn floor(&self) -> u64 {
+        self.admission().map_or(0, |admission| admission.floor)
     }
 
-    /// Verifies what is new up to `end`, which the hub says is the end of the log, and remembers it.
-    pub(crate) async fn catch_up(&mut self, link: &Link, end: LogPoint) -> Result<(), Error> {
-        let before = self.head();
-        if end.seq < before.seq || (end.seq == before.seq && end.log != before.log) {
-            // Either behind what this user has verified, or another history of the same length.
-            return Err(self.fork(RangeError::Fork { seq: end.seq }));
+    /// Returns what the session is about, as its owner said; known once the message that says it was read.
+    pub fn topic(&self) -> Option<&str> {
+        self.state.topic()
+    }
+
+    /// Returns where the hub was seen to show another history, until a human has accepted the log as it stands.
+    pub fn fork(&self) -> Option<&Fork> {
+        self.state.fork()
+    }
+
+    /// Refuses where the hub was seen to show another history: nothing is done by itself then until a human has looked.
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
+    pub fn check_fork(&self) -> Result<(), Error> {
+        match self.fork() {
+            Some(fork) => Err(Error::Forked {
+                room: self.id(),
+                fork: fork.clone(),
+                evidence: self.memory.evidence().to_owned(),
+            }),
+            None => Ok(()),
         }
-        let mut changed = false;
-        while self.head().seq < end.seq {
-            let from = self.head();
-            let page = match self.pull(link, from.seq, PULL_ENTRIES_MAX, false).await {
-                Ok(page) => page,
-                Err(LinkError::Refused(refusal)) if refusal.code == RefusalCode::Pruned => {
-                    let base = refusal.base.as_deref().copied();
-                    let Some(base) = base.filter(|base| base.seq > from.seq) else {
-                        return Err(LinkError::Refused(refusal).into());
-                    };
-                    // What expired unread cannot be checked; from here on everything is.
-                    self.state.note_point(base);
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
-            };
-            let (readings, points, _) = self.verify(page)?;
-            if points.is_empty() {
-                return Err(Error::Contradiction { room: self.id });
-            }
-            points.into_iter().for_each(|point| self.state.note_point(point));
-            for message in good(readings) {
-                self.state.note_author(message.header.by(), message.header.statement().n);
-            }
-            changed = true;
+    }
+
+    /// Says whether nothing but the hub's word ties the log to its beginning, which has expired.
+    pub fn is_unchecked(&self) -> bool {
+        self.state.is_unchecked()
+    }
+
+    /// Returns the agent with the name that the owner's newest word gives it; empty when there is none.
+    pub fn agent(&self, id: AgentId) -> Agent {
+        Agent { id, name: self.members().name(&id).unwrap_or_default().to_owned() }
+    }
+
+    /// Returns the owner's seats that have written here.
+    pub fn seats(&self) -> Vec<Agent> {
+        self.members().seats(u64::MAX).map(|seat| self.agent(seat)).collect()
+    }
+
+    /// Returns who is in the room now, and as what: the owner's seats that have written here, and who was admitted.
+    pub fn present(&self) -> Vec<(Agent, Role)> {
+        let owners = self.seats().into_iter().map(|agent| (agent, Role::Owner));
+        let admitted = self.members().admitted(u64::MAX).map(|(id, _)| (self.agent(id), Role::Member));
+        owners.chain(admitted).collect()
+    }
+
+    /// Verifies what is new up to `end`, which the hub says is the end of the log, and remembers it. Headers travel only.
+    ///
+    /// A hub that shows another history is no error here: it is noted, see [`Room::fork`], and the verified head stays.
+    ///
+    /// # Errors
+    /// [`Error::Link`] and [`Error::Seat`] as ever; [`Error::Contradiction`] when the hub has no entries where it says there are.
+    pub async fn catch_up(&mut self, link: &Link, end: LogPoint) -> Result<(), Error> {
+        let head = self.state.head();
+        if end == head {
+            return Ok(());
         }
-        if changed {
-            self.state = self.memory.merge(&self.state)?;
+        if end.seq == head.seq {
+            self.note_fork(end.seq, "the log ends at another value than before".to_owned());
+            return self.keep();
         }
+        // An end behind the head may be an old answer, since other processes read on too: the hub is asked again.
+        let target = end.seq.max(head.seq + 1);
+        let outcome = self.extend_to(link, target).await;
+        self.keep()?;
+        outcome.map(drop)
+    }
+
+    /// Adds what was verified to the file, and takes over what other processes have.
+    fn keep(&mut self) -> Result<(), Error> {
+        self.state = self.memory.merge(&self.state)?;
         Ok(())
     }
 
-    /// Returns the verified messages at the places `wanted`, oldest first; what does not verify is left out.
-    pub(crate) async fn messages(
-        &mut self,
-        link: &Link,
-        mut wanted: BTreeSet<u64>,
-    ) -> Result<Vec<CheckedMessage>, Error> {
-        let mut found = Vec::new();
-        let mut at = None;
-        while let Some(seq) = wanted.first().copied() {
-            // From the nearest verified point, so that what is folded from there is verified too.
-            let known = self.state.known_before(seq - 1);
-            let from = at.max(known.map(|point| point.seq)).unwrap_or(0);
-            let newest = wanted.last().copied().unwrap_or(seq);
-            let limit = newest.saturating_sub(from).clamp(1, PULL_ENTRIES_MAX);
-            let page = match self.pull(link, from, limit, true).await {
-                Ok(page) => page,
-                Err(LinkError::Refused(refusal)) if refusal.code == RefusalCode::Pruned => {
-                    let base = refusal.base.map_or(seq, |base| base.seq.max(seq));
-                    wanted = wanted.split_off(&(base + 1));
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
-            };
-            let (readings, points, end) = self.verify(page)?;
-            if points.is_empty() {
-                return Err(Error::Contradiction { room: self.id });
-            }
-            // Verified in passing; kept for this reading only, the file stays small.
-            points.into_iter().for_each(|point| self.state.note_point(point));
-            found.extend(good(readings).filter(|message| wanted.contains(&message.seq)));
-            wanted = wanted.split_off(&(end.seq + 1));
-            at = Some(end.seq);
-        }
-        Ok(found)
+    /// Returns this agent's own admission, where it came in by one.
+    fn admission(&self) -> Option<&Admission> {
+        self.members().standing(&self.me)?.newest()
     }
 
-    async fn pull(&self, link: &Link, after: u64, limit: u64, bodies: bool) -> Result<Pulled, LinkError> {
-        let pull = Pull { room: self.id, after, limit, bodies, wait_ms: None };
-        match link.request(Request::Pull(pull)).await? {
-            Answer::Pull(pulled) => Ok(pulled),
-            _ => unreachable!("an answer is read by the kind of its request"),
-        }
+    /// Takes note of another history.
+    fn note_fork(&mut self, seq: u64, what: String) {
+        self.state.note_fork(Fork { seq, time: now(), what });
     }
-
-    /// Checks a page against what is known; gives its readings, its points and its end.
-    fn verify(&mut self, page: Pulled) -> Result<(Vec<Reading>, Vec<LogPoint>, LogPoint), Error> {
-        for seat in page.seats {
-            // A statement that does not hold makes nobody a member, and no more than that.
-            if let Ok(seat) = seat.verify()
-                && seat.by() == self.owner
-            {
-                self.members.note_seat(&seat);
-                self.state.note_seat(&seat);
-            }
-        }
-        let digests: Vec<_> = page.entries.iter().map(|entry| entry.content.digest()).collect();
-        let known = |seq| self.state.known(seq);
-        let checks = RangeChecks { members: &self.members, counters: None, accepted: 0 };
-        let outcome = verify_range(checks, page.start, page.entries, known).whole();
-        let RangeOutcome { readings, end, members, .. } = outcome.map_err(|source| self.fork(source))?;
-        self.members = members;
-        let mut point = page.start;
-        let points = digests.iter().map(|digest| {
-            point = protocol::room::extend(&point, digest);
-            point
-        });
-        Ok((readings, points.collect(), end))
-    }
-
-    fn fork(&self, source: RangeError) -> Error {
-        Error::Fork { room: self.id, memory: self.memory.path().to_owned(), source }
-    }
-
-    fn members_known(&self) -> Members {
-        let mut members = Members::of(self.id, self.owner, RoomKind::Home);
-        for seat in self.state.seats() {
-            if let Ok(seat) = seat.clone().verify() {
-                members.note_seat(&seat);
-            }
-        }
-        members
-    }
-}
-
-/// Leaves the messages that are what a member wrote.
-fn good(readings: Vec<Reading>) -> impl Iterator<Item = CheckedMessage> {
-    readings.into_iter().filter_map(|reading| match reading {
-        Reading::Good(message) => Some(*message),
-        Reading::Act(_) | Reading::Repeated { .. } | Reading::Invalid { .. } | Reading::NotMember { .. } => {
-            None
-        }
-    })
 }

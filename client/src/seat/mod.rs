@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cache::{BlobCache, BlobReader, CacheError, Partial, VerifiedBlob};
 pub use hubs::KnownHubs;
-pub use rooms::{RoomMemory, RoomState};
+pub use rooms::{Fork, RoomMemory, RoomState, Topic};
 pub use spool::{Spool, SpoolEntry, SpoolFile, SpooledPost};
 
 use crate::files::{self, FileError, Lock};

@@ -1,90 +1,201 @@
-//! What is remembered of a room, for all seats and processes of a user: verified log values, each author's last `n`
-//! and newest seat statement. It is merged under a file lock and never goes backward.
+//! What is remembered of a room, for all seats and processes of a user: verified log values, who is in it, each
+//! author's last `n`, and whether the hub was seen to show another history. It is merged under a file lock and never goes
+//! backward.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use protocol::id::{Digest, RoomId};
 use protocol::json;
 use protocol::key::{AgentId, UserId};
+use protocol::room::{Counters, Flag, Members};
 use protocol::signed::{Signed, Verified};
-use protocol::statement::{LogPoint, Seat, UnixMillis};
+use protocol::statement::{Genesis, LogPoint, RoomKind, Seat, UnixMillis};
 use serde::{Deserialize, Serialize};
 
-use super::{SeatError, read_json};
+use super::SeatError;
 use crate::files::{self, Lock};
 use crate::limits;
 
 /// Verified facts about one room.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RoomState {
     #[serde(with = "pairs")]
     known: BTreeMap<u64, Digest>,
+    head: LogPoint,
+    /// Where verification started: the room's id, a point that the owner signed, or one from which the hub still has the log.
+    began: LogPoint,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    is_unchecked: bool,
+    members: Members,
+    counters: Counters,
+    #[serde(with = "pairs", skip_serializing_if = "BTreeMap::is_empty")]
+    flags: BTreeMap<u64, Flag>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    genesis: Option<Signed<Genesis>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic: Option<Topic>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fork: Option<Fork>,
+    accepted: u64,
+    /// Entries up to here did not arrive at what the owner has signed and are not read.
+    lost: u64,
+    /// Counts how often a human took the log as the hub showed it: what was known before that is another history's.
+    histories: u32,
+}
+
+/// What a session is about, and where it was said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Topic {
+    seq: u64,
+    text: String,
+}
+
+/// That the hub shows another history of a room than the one that was verified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fork {
+    /// The entry at which the two differ.
+    pub seq: u64,
+    /// When it was seen first, by this machine's clock.
+    pub time: UnixMillis,
+    /// What differs, in one line.
+    pub what: String,
+}
+
+/// A state as it stands in a file; one of the first version has neither head nor members.
+#[derive(Deserialize)]
+struct Stored {
+    #[serde(with = "pairs")]
+    known: BTreeMap<u64, Digest>,
+    head: Option<LogPoint>,
+    began: Option<LogPoint>,
+    #[serde(default)]
+    is_unchecked: bool,
+    members: Option<Members>,
+    counters: Option<Counters>,
+    #[serde(default, with = "pairs")]
+    flags: BTreeMap<u64, Flag>,
+    genesis: Option<Signed<Genesis>>,
+    topic: Option<Topic>,
+    fork: Option<Fork>,
+    #[serde(default)]
+    accepted: u64,
+    #[serde(default)]
+    lost: u64,
+    #[serde(default)]
+    histories: u32,
     #[serde(default)]
     authors: BTreeMap<AgentId, u64>,
     #[serde(default)]
-    seats: BTreeMap<AgentId, KnownSeat>,
+    seats: BTreeMap<AgentId, StoredSeat>,
+}
+
+/// A seat's newest statement, as the first version kept it.
+#[derive(Deserialize)]
+struct StoredSeat {
+    statement: Signed<Seat>,
 }
 
 /// Writes a map whose keys are numbers as a list, since JSON has no such keys.
 mod pairs {
     use std::collections::BTreeMap;
 
-    use protocol::id::Digest;
-    use serde::{Deserialize as _, Deserializer, Serializer};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(
-        map: &BTreeMap<u64, Digest>,
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        map: &BTreeMap<u64, T>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(map)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<BTreeMap<u64, Digest>, D::Error> {
-        Ok(Vec::<(u64, Digest)>::deserialize(deserializer)?.into_iter().collect())
+    ) -> Result<BTreeMap<u64, T>, D::Error> {
+        Ok(Vec::<(u64, T)>::deserialize(deserializer)?.into_iter().collect())
     }
 }
 
-/// A seat's newest statement that was seen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct KnownSeat {
-    issued: UnixMillis,
-    statement: Signed<Seat>,
+impl Stored {
+    /// Returns the state; the first version knew homes only, whose owner is `user`.
+    fn state(self, room: RoomId, user: UserId) -> RoomState {
+        let newest = self.known.last_key_value().map(|(seq, log)| LogPoint { seq: *seq, log: *log });
+        let mut state =
+            RoomState::new(self.members.unwrap_or_else(|| Members::of(room, user, RoomKind::Home)));
+        state.known = self.known;
+        state.head = self.head.or(newest).unwrap_or(state.head);
+        state.began = self.began.unwrap_or(state.began);
+        // Nobody wrote down whether the first version had read from the first entry on.
+        state.counters = self.counters.unwrap_or_else(|| Counters::new(false));
+        state.is_unchecked = self.is_unchecked;
+        (state.flags, state.genesis, state.topic) = (self.flags, self.genesis, self.topic);
+        state.fork = self.fork;
+        (state.accepted, state.lost, state.histories) = (self.accepted, self.lost, self.histories);
+        self.authors.into_iter().for_each(|(author, n)| state.counters.note(author, n));
+        for seat in self.seats.into_values().filter_map(|seat| seat.statement.verify().ok()) {
+            state.members.note_seat(&seat);
+        }
+        state
+    }
 }
 
 impl RoomState {
-    /// Begins with what everybody knows: the log of `room` before its first entry.
-    pub fn start(room: RoomId) -> Self {
-        Self { known: BTreeMap::from([(0, room.into())]), authors: BTreeMap::new(), seats: BTreeMap::new() }
+    /// Begins with what everybody knows: the log of the room before its first entry.
+    pub fn new(members: Members) -> Self {
+        let start = LogPoint::start(members.room());
+        Self {
+            known: BTreeMap::from([(start.seq, start.log)]),
+            head: start,
+            began: start,
+            is_unchecked: false,
+            members,
+            counters: Counters::new(true),
+            flags: BTreeMap::new(),
+            genesis: None,
+            topic: None,
+            fork: None,
+            accepted: 0,
+            lost: 0,
+            histories: 0,
+        }
     }
 
-    /// Returns the newest verified point of the log.
+    /// Begins with what everybody knows of the room that `genesis` opened.
+    pub fn opened(genesis: &Verified<Genesis>) -> Self {
+        Self { genesis: Some(genesis.signed().clone()), ..Self::new(Members::new(genesis)) }
+    }
+
+    /// Goes on from `point` without having read what is before it; `is_checked` when the owner has signed it.
+    pub fn start_at(&mut self, point: LogPoint, is_checked: bool) {
+        self.known.insert(point.seq, point.log);
+        (self.head, self.began) = (point, point);
+        self.is_unchecked = !is_checked;
+        self.counters.skip();
+    }
+
+    /// Returns the room.
+    pub fn room(&self) -> RoomId {
+        self.members.room()
+    }
+
+    /// Returns the newest point of the log up to which everything was verified.
     pub fn head(&self) -> LogPoint {
-        let newest = self.known.last_key_value().map(|(seq, log)| LogPoint { seq: *seq, log: *log });
-        newest.unwrap_or(LogPoint { seq: 0, log: Digest::from_bytes([0; 32]) })
+        self.head
+    }
+
+    /// Returns where verification started.
+    pub fn began(&self) -> LogPoint {
+        self.began
+    }
+
+    /// Says whether nothing but the hub's word ties the log to its beginning, which has expired.
+    pub fn is_unchecked(&self) -> bool {
+        self.is_unchecked
     }
 
     /// Returns the verified log value after entry `seq`, where one is kept.
     pub fn known(&self, seq: u64) -> Option<Digest> {
         self.known.get(&seq).copied()
-    }
-
-    /// Returns the `n` of the newest message of `author` that was verified; 0 before the first.
-    pub fn last_n(&self, author: &AgentId) -> u64 {
-        self.authors.get(author).copied().unwrap_or(0)
-    }
-
-    /// Takes note of a verified log value.
-    pub fn note_point(&mut self, point: LogPoint) {
-        self.known.insert(point.seq, point.log);
-    }
-
-    /// Takes note of a verified message of `author`.
-    pub fn note_author(&mut self, author: AgentId, n: u64) {
-        let last = self.authors.entry(author).or_insert(0);
-        *last = n.max(*last);
     }
 
     /// Returns the verified point at `seq`, or the nearest one before it that is kept.
@@ -93,47 +204,176 @@ impl RoomState {
         found.map(|(seq, log)| LogPoint { seq: *seq, log: *log })
     }
 
-    /// Takes note of a seat statement; the newest of each seat is kept.
-    pub fn note_seat(&mut self, seat: &Verified<Seat>) {
-        let statement = seat.statement();
-        let known = KnownSeat { issued: statement.issued, statement: seat.signed().clone() };
-        self.note_known(statement.seat, &known);
+    /// Returns the verified point at `seq`, or the nearest one behind it that is kept.
+    pub fn known_behind(&self, seq: u64) -> Option<LogPoint> {
+        let found = self.known.range(seq..).next();
+        found.map(|(seq, log)| LogPoint { seq: *seq, log: *log })
     }
 
-    fn note_known(&mut self, agent: AgentId, seat: &KnownSeat) {
-        let newer = self.seats.get(&agent).is_none_or(|known| known.issued < seat.issued);
-        if newer {
-            self.seats.insert(agent, seat.clone());
+    /// Returns who is in the room.
+    pub fn members(&self) -> &Members {
+        &self.members
+    }
+
+    /// Returns who is in the room, to take note of what was verified.
+    pub fn members_mut(&mut self) -> &mut Members {
+        &mut self.members
+    }
+
+    /// Returns the authors' counters at the head.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Returns the `n` of the newest message of `author` that was verified; 0 before the first.
+    pub fn last_n(&self, author: &AgentId) -> u64 {
+        self.counters.last_n(author)
+    }
+
+    /// Returns what is odd about entry `seq`.
+    pub fn flag(&self, seq: u64) -> Option<Flag> {
+        self.flags.get(&seq).copied()
+    }
+
+    /// Returns the statement that opened the room, where it was kept: it is not that of a home.
+    pub fn genesis(&self) -> Option<&Signed<Genesis>> {
+        self.genesis.as_ref()
+    }
+
+    /// Returns what the session is about, as its owner said.
+    pub fn topic(&self) -> Option<&str> {
+        self.topic.as_ref().map(|topic| topic.text.as_str())
+    }
+
+    /// Returns where and when the hub was seen to show another history.
+    pub fn fork(&self) -> Option<&Fork> {
+        self.fork.as_ref()
+    }
+
+    /// Returns the entry up to which a human took the log as it stands.
+    pub fn accepted(&self) -> u64 {
+        self.accepted
+    }
+
+    /// Returns the entry up to which the log is not read, since it did not arrive at what the owner has signed.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Gives up what stands before the head.
+    pub fn lose(&mut self) {
+        self.lost = self.head.seq;
+    }
+
+    /// Takes note of a log value that is verified without the entries before it.
+    pub fn note_point(&mut self, point: LogPoint) {
+        self.known.entry(point.seq).or_insert(point.log);
+    }
+
+    /// Takes note of entries that follow the head: the points after each, and members and counters after the last.
+    pub fn extend(
+        &mut self,
+        points: impl IntoIterator<Item = LogPoint>,
+        members: Members,
+        counters: Counters,
+    ) {
+        for point in points {
+            self.known.insert(point.seq, point.log);
+            self.head = point;
+        }
+        (self.members, self.counters) = (members, counters);
+    }
+
+    /// Takes note of what is odd about an entry; says whether there is room for it.
+    pub fn note_flag(&mut self, seq: u64, flag: Flag) -> bool {
+        let is_room = self.flags.len() < limits::FLAGGED_ENTRIES_MAX || self.flags.contains_key(&seq);
+        if is_room {
+            self.flags.insert(seq, flag);
+        }
+        is_room
+    }
+
+    /// Takes note of what the owner says at entry `seq` that the session is about.
+    pub fn note_topic(&mut self, seq: u64, text: &str) {
+        if self.topic.as_ref().is_none_or(|topic| topic.seq < seq) {
+            self.topic = Some(Topic { seq, text: text.to_owned() });
         }
     }
 
-    /// Returns the newest statement of each seat that has written here, as they travelled.
-    pub fn seats(&self) -> impl Iterator<Item = &Signed<Seat>> {
-        self.seats.values().map(|known| &known.statement)
+    /// Takes note of another history; the first one seen stays until a human has looked.
+    pub fn note_fork(&mut self, fork: Fork) {
+        self.fork.get_or_insert(fork);
+    }
+
+    /// Takes over from `other` what no history of the log changes: the owner's words on seats, and the genesis.
+    pub fn restore(&mut self, other: &Self) {
+        self.members.absorb_seats(&other.members);
+        self.genesis.clone_from(&other.genesis);
+        self.topic.clone_from(&other.topic);
+    }
+
+    /// Turns this, which was verified anew after a human accepted the log as it stands up to `accepted`, into the history that
+    /// follows `before`.
+    pub fn succeed(&mut self, before: &Self, accepted: u64) {
+        self.accepted = accepted;
+        self.histories = before.histories + 1;
     }
 
     /// Returns the first place where the two disagree about the log.
-    pub fn fork(&self, other: &Self) -> Option<u64> {
+    pub fn differs_from(&self, other: &Self) -> Option<u64> {
         let differs = |(seq, log): (&u64, &Digest)| {
             other.known.get(seq).is_some_and(|theirs| theirs != log).then_some(*seq)
         };
         self.known.iter().find_map(differs)
     }
 
-    /// Takes over what `other` knows beyond this; where they disagree, this stays.
-    fn absorb(&mut self, other: &Self) {
+    /// Takes over what `other` knows beyond this; where they disagree, this stays and the fork is noted.
+    fn absorb(&mut self, other: &Self, now: UnixMillis) {
+        if self.histories != other.histories {
+            if self.histories < other.histories {
+                self.clone_from(other);
+            }
+            return;
+        }
+        if let Some(fork) = &other.fork {
+            self.note_fork(fork.clone());
+        }
+        if let Some(seq) = self.differs_from(other) {
+            let what = format!("the hub shows two histories to two processes at entry {seq}");
+            return self.note_fork(Fork { seq, time: now, what });
+        }
         for (seq, log) in &other.known {
             self.known.entry(*seq).or_insert(*log);
         }
-        for (author, n) in &other.authors {
-            self.note_author(*author, *n);
+        self.members.absorb(&other.members);
+        if other.head.seq > self.head.seq {
+            (self.head, self.counters) = (other.head, other.counters.clone());
+            (self.began, self.is_unchecked) = (other.began, other.is_unchecked);
+        } else if other.head.seq == self.head.seq {
+            self.counters.absorb(&other.counters);
+            if other.began.seq < self.began.seq {
+                (self.began, self.is_unchecked) = (other.began, other.is_unchecked);
+            }
         }
-        for (agent, seat) in &other.seats {
-            self.note_known(*agent, seat);
+        for (seq, flag) in &other.flags {
+            self.flags.entry(*seq).or_insert(*flag);
         }
+        if let Some(topic) = &other.topic {
+            self.note_topic(topic.seq, &topic.text);
+        }
+        self.accepted = self.accepted.max(other.accepted);
+        self.genesis = self.genesis.take().or_else(|| other.genesis.clone());
+    }
+
+    /// Leaves the newest values, some of the older ones, and those that the owner has signed.
+    fn thin_out(&mut self) {
         let recent = u64::try_from(limits::KNOWN_RECENT_MAX).unwrap_or(u64::MAX);
-        let oldest = self.head().seq.saturating_sub(recent);
-        self.known.retain(|seq, _| *seq > oldest || seq % limits::KNOWN_STRIDE == 0);
+        let oldest = self.head.seq.saturating_sub(recent);
+        let mut anchors: BTreeSet<u64> = self.members.anchors().map(|at| at.seq).collect();
+        anchors.insert(self.began.seq);
+        let is_kept =
+            |seq: u64| seq > oldest || seq.is_multiple_of(limits::KNOWN_STRIDE) || anchors.contains(&seq);
+        self.known.retain(|seq, _| is_kept(*seq));
     }
 }
 
@@ -141,6 +381,8 @@ impl RoomState {
 #[derive(Debug, Clone)]
 pub struct RoomMemory {
     path: PathBuf,
+    evidence: PathBuf,
+    user: UserId,
     room: RoomId,
 }
 
@@ -154,7 +396,8 @@ impl RoomMemory {
         files::private_dir(data)?;
         files::private_dir(&rooms)?;
         files::private_dir(&ours)?;
-        Ok(Self { path: ours.join(format!("{room}.json")), room })
+        let (path, evidence) = (ours.join(format!("{room}.json")), data.join("evidence"));
+        Ok(Self { path, evidence, user: *user, room })
     }
 
     /// Returns the file's path.
@@ -162,22 +405,26 @@ impl RoomMemory {
         &self.path
     }
 
-    /// Reads what is remembered; the start of the log where nothing is.
+    /// Returns the folder in which evidence against the hub is kept.
+    pub fn evidence(&self) -> &Path {
+        &self.evidence
+    }
+
+    /// Reads what is remembered, if anything is.
     ///
     /// # Errors
-    /// [`SeatError`] when the file cannot be read or is damaged.
-    pub fn load(&self) -> Result<RoomState, SeatError> {
-        let bytes = files::read_private(&self.path)?;
-        // What a power cut leaves of a file that was just written.
-        let is_lost = bytes.is_none_or(|bytes| bytes.iter().all(|byte| *byte == 0));
-        let state: Option<RoomState> = if is_lost { None } else { read_json(&self.path)? };
-        let state = state.unwrap_or_else(|| RoomState::start(self.room));
+    /// [`SeatError`] when the file cannot be read, is damaged or belongs to another room.
+    pub fn load(&self) -> Result<Option<RoomState>, SeatError> {
+        // Only zeros, or nothing: what a power cut leaves of a file that was just written.
+        let bytes = files::read_private(&self.path)?.filter(|bytes| bytes.iter().any(|byte| *byte != 0));
+        let Some(bytes) = bytes else { return Ok(None) };
+        let damaged = |source| SeatError::DamagedState { path: self.path.clone(), source };
+        let text = String::from_utf8(bytes).map_err(|_| damaged(None))?;
+        let stored: Stored = json::parse(&text).map_err(|source| damaged(Some(source)))?;
         // The first value is the room's id by rule; a file that says otherwise belongs to no room.
-        if state.known.get(&0) == Some(&self.room.into()) {
-            Ok(state)
-        } else {
-            Err(SeatError::DamagedState { path: self.path.clone(), source: None })
-        }
+        let is_ours = stored.known.get(&0) == Some(&self.room.into())
+            && stored.members.as_ref().is_none_or(|members| members.room() == self.room);
+        if is_ours { Ok(Some(stored.state(self.room, self.user))) } else { Err(damaged(None)) }
     }
 
     /// Adds what `seen` knows to the file and returns all that is known now. Nothing known is changed or lost.
@@ -187,9 +434,10 @@ impl RoomMemory {
     pub fn merge(&self, seen: &RoomState) -> Result<RoomState, SeatError> {
         let _lock = Lock::of(&self.path)?;
         let before = self.load()?;
-        let mut after = before.clone();
-        after.absorb(seen);
-        if after != before {
+        let mut after = before.clone().unwrap_or_else(|| seen.clone());
+        after.absorb(seen, super::now());
+        after.thin_out();
+        if before.as_ref() != Some(&after) {
             // Not flushed: after a power cut the hub tells all of it again, to be verified from the start of the log.
             files::replace_unflushed(&self.path, json::write(&after).as_bytes())?;
         }
@@ -198,94 +446,4 @@ impl RoomMemory {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use protocol::key::{AgentKey, UserKey};
-
-    fn room() -> RoomId {
-        RoomId::from_bytes([5; 32])
-    }
-
-    fn memory(dir: &Path) -> RoomMemory {
-        RoomMemory::open(dir, &UserKey::from_seed(&[2; 32]).public(), room()).unwrap()
-    }
-
-    fn point(seq: u64) -> LogPoint {
-        LogPoint { seq, log: Digest::of(&seq.to_be_bytes()) }
-    }
-
-    #[test]
-    fn a_new_room_begins_at_its_id() {
-        let dir = tempfile::tempdir().unwrap();
-        assert_eq!(memory(dir.path()).load().unwrap().head(), LogPoint::start(room()));
-    }
-
-    #[test]
-    fn racing_processes_lose_nothing_and_never_go_backward() {
-        let dir = tempfile::tempdir().unwrap();
-        let memory = &memory(dir.path());
-        std::thread::scope(|s| {
-            for i in 1..=12u8 {
-                s.spawn(move || {
-                    let mut seen = RoomState::start(room());
-                    seen.note_point(point(u64::from(i)));
-                    seen.note_author(AgentKey::from_seed(&[i % 3; 32]).public(), u64::from(i));
-                    memory.merge(&seen).unwrap()
-                });
-            }
-        });
-        let state = memory.load().unwrap();
-        assert!((1..=12).all(|seq| state.known(seq) == Some(point(seq).log)));
-        assert_eq!(state.head(), point(12));
-        assert_eq!(state.last_n(&AgentKey::from_seed(&[0; 32]).public()), 12);
-        let older = memory.merge(&RoomState::start(room())).unwrap();
-        assert_eq!(older, state);
-    }
-
-    #[test]
-    fn another_history_does_not_replace_the_known_one() {
-        let dir = tempfile::tempdir().unwrap();
-        let memory = memory(dir.path());
-        let mut ours = RoomState::start(room());
-        ours.note_point(point(1));
-        memory.merge(&ours).unwrap();
-        let mut theirs = RoomState::start(room());
-        theirs.note_point(LogPoint { seq: 1, log: Digest::of(b"another") });
-        assert_eq!(ours.fork(&theirs), Some(1));
-        assert_eq!(memory.merge(&theirs).unwrap().known(1), Some(point(1).log));
-    }
-
-    #[test]
-    fn old_values_are_thinned_out() {
-        let dir = tempfile::tempdir().unwrap();
-        let memory = memory(dir.path());
-        let mut seen = RoomState::start(room());
-        (1..=5000).for_each(|seq| seen.note_point(point(seq)));
-        let kept = memory.merge(&seen).unwrap();
-        let old: Vec<u64> = kept.known.keys().copied().filter(|seq| *seq <= 5000 - 1024).collect();
-        assert_eq!(old, [0, 1024, 2048, 3072]);
-        assert_eq!(kept.known.len(), 1024 + old.len());
-        assert_eq!(memory.load().unwrap(), kept);
-    }
-
-    #[test]
-    fn what_a_power_cut_left_is_learnt_again_and_other_damage_is_an_error() {
-        let dir = tempfile::tempdir().unwrap();
-        let memory = memory(dir.path());
-        for lost in ["", "\0\0\0\0"] {
-            files::replace(memory.path(), lost.as_bytes()).unwrap();
-            assert_eq!(memory.load().unwrap(), RoomState::start(room()));
-        }
-        files::replace(memory.path(), b"{\"known\":[[0,").unwrap();
-        assert!(matches!(memory.load(), Err(SeatError::DamagedState { .. })));
-    }
-
-    #[test]
-    fn the_file_of_another_room_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let memory = memory(dir.path());
-        let other = RoomState::start(RoomId::from_bytes([6; 32]));
-        files::replace(memory.path(), json::write(&other).as_bytes()).unwrap();
-        assert!(matches!(memory.load(), Err(SeatError::DamagedState { .. })));
-    }
-}
+mod tests;

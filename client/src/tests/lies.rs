@@ -76,13 +76,13 @@ async fn a_shorter_log_than_before_is_a_fork() {
     let (home, peer) = (tempfile::tempdir().unwrap(), Peer::start(1).await);
     push_three(home.path(), &peer).await;
     assert_eq!(list(home.path(), &peer).await.unwrap().len(), 3);
-    peer.lie(|answer| {
-        if let Answer::OpenRoom(opened) = answer {
-            opened.end.seq -= 1;
-        }
+    peer.lie(|answer| match answer {
+        Answer::OpenRoom(opened) => opened.end.seq -= 1,
+        Answer::Pull(page) => page.end.seq -= 1,
+        _ => {}
     });
     let error = list(home.path(), &peer).await.unwrap_err();
-    assert!(matches!(error, Error::Fork { .. }) && error.hint().unwrap().contains("/rooms/"));
+    assert!(matches!(error, Error::Forked { .. }) && error.hint().unwrap().contains("/evidence"));
 }
 
 #[tokio::test]

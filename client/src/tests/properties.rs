@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use proptest::test_runner::Config;
 use protocol::id::{Digest, RoomId};
 use protocol::key::{AgentKey, HubKey, UserKey};
-use protocol::statement::LogPoint;
+use protocol::room::{Counters, Members};
+use protocol::statement::{LogPoint, RoomKind};
 
 use crate::files;
 use crate::local_hub::{LocalAddress, LocalHub};
@@ -25,18 +26,17 @@ fn room() -> RoomId {
     RoomId::from_bytes([5; 32])
 }
 
-/// A state that some process may have seen of one and the same history.
+/// A state that some process may have seen of one and the same history, up to some entry.
 fn states() -> impl Strategy<Value = RoomState> {
-    let points = prop::collection::vec(0u64..5000, 0..40);
-    let authors = prop::collection::vec((0u8..4, 1u64..100), 0..6);
-    (points, authors).prop_map(|(points, authors)| {
-        let mut state = RoomState::start(room());
-        for seq in points.into_iter().filter(|seq| *seq > 0) {
-            state.note_point(LogPoint { seq, log: Digest::of(&seq.to_be_bytes()) });
-        }
+    (0u64..3000, prop::collection::vec((0u8..4, 1u64..100), 0..6)).prop_map(|(end, authors)| {
+        let mut state =
+            RoomState::new(Members::of(room(), UserKey::from_seed(&[2; 32]).public(), RoomKind::Home));
+        let points = (1..=end).map(|seq| LogPoint { seq, log: Digest::of(&seq.to_be_bytes()) });
+        let mut counters = Counters::new(true);
         for (author, n) in authors {
-            state.note_author(AgentKey::from_seed(&[author; 32]).public(), n);
+            counters.note(AgentKey::from_seed(&[author; 32]).public(), n.min(end));
         }
+        state.extend(points, state.members().clone(), counters);
         state
     })
 }
@@ -84,8 +84,9 @@ proptest! {
             let memory = RoomMemory::open(dir.path(), &UserKey::from_seed(&[2; 32]).public(), room()).unwrap();
             let before = memory.merge(first).unwrap();
             let after = memory.merge(second).unwrap();
-            assert!(after.head().seq >= before.head().seq);
+            assert!(after.head().seq >= before.head().seq && after.fork().is_none());
             assert_eq!(memory.merge(first).unwrap(), after);
+            assert_eq!(memory.load().unwrap().as_ref(), Some(&after));
             (after.head(), (0..4u8).map(|i| after.last_n(&AgentKey::from_seed(&[i; 32]).public())).collect::<Vec<_>>())
         };
         prop_assert_eq!(end(&a, &b), end(&b, &a));

@@ -173,7 +173,11 @@ impl Members {
         if seat.by() != self.owner || !statement.is_lawful() {
             return;
         }
-        let known = self.seats.entry(statement.seat).or_default();
+        self.note(statement.seat, statement);
+    }
+
+    fn note(&mut self, agent: AgentId, statement: &Seat) {
+        let known = self.seats.entry(agent).or_default();
         if known.contains(statement) {
             return;
         }
@@ -231,6 +235,46 @@ impl Members {
             Op::Unknown(_) => {}
         }
         Ok(())
+    }
+
+    /// Takes over what another reader of the same room has seen beyond this: the longer of the two chains, every leave, and
+    /// the owner's words on seats. Where the chains contradict each other this one stays as it is.
+    pub fn absorb(&mut self, other: &Self) {
+        if (self.room, self.owner) != (other.room, other.owner) {
+            return;
+        }
+        self.absorb_seats(other);
+        if !self.chain.iter().zip(&other.chain).all(|(ours, theirs)| ours == theirs) {
+            return;
+        }
+        let mut ends = if other.chain.len() > self.chain.len() {
+            self.chain.clone_from(&other.chain);
+            self.closed = other.closed;
+            std::mem::replace(&mut self.standings, other.standings.clone())
+        } else {
+            other.standings.clone()
+        };
+        for (agent, standing) in &mut self.standings {
+            let Some(theirs) = ends.remove(agent) else { continue };
+            for (ours, theirs) in standing.admissions.iter_mut().zip(theirs.admissions) {
+                ours.until = ours.until.into_iter().chain(theirs.until).min();
+            }
+        }
+    }
+
+    /// Takes over what another reader of the same room has seen of the owner's words on seats.
+    pub fn absorb_seats(&mut self, other: &Self) {
+        if (self.room, self.owner) != (other.room, other.owner) {
+            return;
+        }
+        for (agent, seats) in &other.seats {
+            seats.iter().for_each(|seat| self.note(*agent, seat));
+        }
+    }
+
+    /// Returns the points of the log that the owner has signed in admissions.
+    pub fn anchors(&self) -> impl Iterator<Item = LogPoint> {
+        self.standings.values().flat_map(|standing| &standing.admissions).map(|admission| admission.at)
     }
 
     /// Takes note of a message at `seq` by which `agent` leaves the room. The owner's seats cannot leave: the owner closes.

@@ -96,7 +96,12 @@ pub struct Counters {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct LastMessage {
     n: u64,
-    digest: Digest,
+    /// Absent where only the number is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    digest: Option<Digest>,
+    /// Whether messages may have expired since, so that a number which skips says nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_old: bool,
 }
 
 /// What a range is checked against.
@@ -200,6 +205,17 @@ impl RangeOutcome {
     }
 }
 
+impl Reading {
+    /// Returns the entry's place in the log.
+    pub fn seq(&self) -> u64 {
+        match self {
+            Self::Good(message) => message.seq,
+            Self::Act(act) => act.seq,
+            Self::Repeated { seq, .. } | Self::Invalid { seq } | Self::NotMember { seq, .. } => *seq,
+        }
+    }
+}
+
 impl RangeError {
     /// Returns the entry at which the range shows another history.
     pub fn seq(&self) -> u64 {
@@ -226,6 +242,32 @@ impl Counters {
         self.last.get(author).map_or(0, |last| last.n)
     }
 
+    /// Takes note that `author` has counted up to `n`, by the word of a reader that kept no more than that.
+    pub fn note(&mut self, author: AgentId, n: u64) {
+        if self.last_n(&author) < n {
+            self.last.insert(author, LastMessage { n, digest: None, is_old: false });
+        }
+    }
+
+    /// Goes on behind entries that expired unread: numbers that skip across them are no gap, and none may come again.
+    pub fn skip(&mut self) {
+        self.is_complete = false;
+        self.last.values_mut().for_each(|last| last.is_old = true);
+    }
+
+    /// Takes over what another reader of the same log, who came as far, has seen beyond this.
+    pub fn absorb(&mut self, other: &Self) {
+        self.is_complete |= other.is_complete;
+        for (author, theirs) in &other.last {
+            let ours = self.last.entry(*author).or_insert(*theirs);
+            // Who knows more of the same message is believed.
+            let knows = |last: &LastMessage| (last.n, last.digest.is_some(), !last.is_old);
+            if knows(theirs) > knows(ours) {
+                *ours = *theirs;
+            }
+        }
+    }
+
     /// Takes the next message of `author`; an error flags one whose number was read before, and a gap is told.
     fn take(
         &mut self,
@@ -236,14 +278,15 @@ impl Counters {
     ) -> Result<bool, Flag> {
         let next = match self.last.get(&author) {
             Some(last) if n <= last.n => {
-                let is_same = digest == last.digest || here.contains(&digest);
+                let is_same = Some(digest) == last.digest || here.contains(&digest);
                 return Err(if is_same { Flag::Replayed } else { Flag::Fork });
             }
+            Some(last) if last.is_old => n,
             Some(last) => last.n + 1,
             None if self.is_complete => 1,
             None => n,
         };
-        self.last.insert(author, LastMessage { n, digest });
+        self.last.insert(author, LastMessage { n, digest: Some(digest), is_old: false });
         Ok(n != next)
     }
 }
@@ -343,6 +386,7 @@ impl<K: Fn(u64) -> Option<Digest>> Fold<K> {
         let seq = point.seq;
         let act = act.verify().map_err(|source| RangeError::Act { seq, source })?;
         if let Op::Admit(admit) = &act.statement().op {
+            // The owner's own word on the log, as good as a message's head.
             self.head(admit.at, seq)?;
         }
         self.members.append(&act, seq).map_err(|source| RangeError::Chain { seq, source })?;

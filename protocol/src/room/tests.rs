@@ -355,3 +355,83 @@ fn a_seat_counts_until_it_expires_or_is_removed_and_only_by_the_owners_word() {
     assert_eq!(other.role(&seat, 1, 1), None);
     assert_eq!(other.name(&AgentId::from_bytes([0; 32])), None);
 }
+
+#[test]
+fn an_admission_that_names_another_history_is_a_fork() {
+    let mut log = Log::new();
+    log.say(&seat(), 1, "one");
+    let at = LogPoint { seq: 1, log: Digest::of(b"another history") };
+    let admit = Admit {
+        agent: joiner().public(),
+        name: "ben".into(),
+        role: Role::Member,
+        floor: 0,
+        at,
+        key: None,
+        user: None,
+    };
+    log.act(Op::Admit(admit));
+    assert!(matches!(log.read().fault, Some(RangeError::Head { seq: 2 })));
+}
+
+#[test]
+fn what_two_readers_know_of_the_members_comes_together() {
+    let mut log = Log::new();
+    log.admit(&joiner(), 0);
+    let mut early = log.members.clone();
+    let bye = early.clone();
+    early.note_leave(&joiner().public(), 3);
+    log.say(&seat(), 1, "hi");
+    let mut late = log.members.clone();
+    log.act(Op::Deny { agents: vec![AgentId::from_bytes([8; 32])] });
+    late.absorb(&log.members);
+    assert_eq!(late, log.members);
+    for (mut ours, theirs) in [(early.clone(), &late), (late.clone(), &early)] {
+        ours.absorb(theirs);
+        assert!(ours.is_denied(&AgentId::from_bytes([8; 32])));
+        assert_eq!(ours.role(&joiner().public(), 3, 1), Some(Role::Member));
+        assert_eq!(ours.role(&joiner().public(), 4, 1), None, "who left is out for both");
+    }
+    let mut other = Log { members: bye, ..Log::new() };
+    other.entries.clone_from(&log.entries);
+    other.points.clone_from(&log.points);
+    other.act(Op::Close);
+    late.absorb(&other.members);
+    assert_eq!(late.closed(), None, "another chain changes nothing");
+    assert_eq!(late.anchors().collect::<Vec<_>>(), [log.points[0]]);
+}
+
+#[test]
+fn what_two_readers_know_of_the_numbers_comes_together() {
+    let mut log = Log::new();
+    log.say(&seat(), 1, "one");
+    log.say(&seat(), 2, "two");
+    let read = log.read().counters;
+    let mut noted = Counters::new(false);
+    noted.note(seat().public(), 2);
+    noted.note(seat().public(), 1);
+    assert_eq!(noted.last_n(&seat().public()), 2);
+    let mut both = noted.clone();
+    both.absorb(&read);
+    assert_eq!(both, read, "who knows more is believed");
+    let mut same = read.clone();
+    same.absorb(&noted);
+    assert_eq!(same, read);
+}
+
+#[test]
+fn across_what_has_expired_a_number_may_skip_and_not_come_again() {
+    let mut log = Log::new();
+    log.say(&seat(), 1, "one");
+    let mut counters = log.read().counters;
+    counters.skip();
+    let mut rest = Log::new();
+    rest.say(&seat(), 5, "five");
+    rest.say(&seat(), 7, "seven");
+    rest.push(log.entries[0].content.clone());
+    let members = members();
+    let checks = RangeChecks { members: &members, counters: Some(&counters), accepted: 0 };
+    let start = rest.points[0];
+    let outcome = verify_range(checks, start, rest.entries, |seq| (seq == 0).then_some(start.log));
+    assert_eq!(seen(&outcome), "mgf", "of older messages only the numbers are kept");
+}

@@ -1,0 +1,64 @@
+//! Taking a log as the hub shows it now, by a human's word, once it showed another history than before.
+
+use protocol::room::Members;
+use protocol::statement::LogPoint;
+
+use super::Room;
+use crate::error::Error;
+use crate::link::Link;
+use crate::seat::RoomState;
+
+impl Room {
+    /// Takes the log as the hub shows it now, up to `end`: verifies it anew, entry by entry, from what everybody knows or the
+    /// owner has signed for this agent, and forgets what was known of the other history. The evidence stays.
+    ///
+    /// # Errors
+    /// [`Error::Forked`] when the log does not hold even by itself, or does not contain what the owner has signed; then nothing
+    /// changes. [`Error::Link`] and [`Error::Seat`] as ever.
+    pub async fn accept_fork(&mut self, link: &Link, end: LogPoint) -> Result<(), Error> {
+        let admitted = self.admission().map(|admission| (admission.floor, admission.at));
+        let mut anew = self.beginning();
+        if let Some((floor, at)) = admitted {
+            anew.state.note_point(at);
+            if floor > 0 {
+                anew.start(link, at).await?;
+            }
+        }
+        anew.state.succeed(&self.state, end.seq);
+        let is_whole = anew.extend_to(link, end.seq).await?;
+        if let Some((floor, at)) = admitted.filter(|_| !is_whole)
+            && floor == 0
+            && anew.state.head().seq < at.seq
+        {
+            // The backlog does not arrive at what the owner has signed, and is given up.
+            anew = self.beginning();
+            anew.start(link, at).await?;
+            anew.state.lose();
+            anew.state.succeed(&self.state, end.seq);
+            anew.extend_to(link, end.seq).await?;
+        }
+        anew.check_fork()?;
+        if anew.state.known(end.seq) != Some(end.log) {
+            return Err(Error::Contradiction { room: self.id() });
+        }
+        anew.keep()?;
+        *self = anew;
+        Ok(())
+    }
+
+    /// Returns the room before anything of its log was read.
+    fn beginning(&self) -> Self {
+        let members = self.members();
+        let fresh = Members::of(members.room(), members.owner(), members.kind());
+        let mut state = RoomState::new(fresh);
+        state.restore(&self.state);
+        Self { me: self.me, memory: self.memory.clone(), state, passing: std::collections::BTreeMap::new() }
+    }
+
+    /// Begins at what the owner has signed, with the acts that the hub shows.
+    async fn start(&mut self, link: &Link, at: LogPoint) -> Result<(), Error> {
+        self.follow_chain(link).await?;
+        self.state.start_at(at, true);
+        Ok(())
+    }
+}

@@ -1,0 +1,260 @@
+//! One page of a room's log: asked for, checked against what is known, and taken over.
+
+use std::time::Duration;
+
+use protocol::frame::{Answer, Chain, Pull, Pulled, Request};
+use protocol::id::Digest;
+use protocol::limits::PULL_WAIT_MILLIS_MAX;
+use protocol::refusal::RefusalCode;
+use protocol::room::{Flag, RangeChecks, RangeOutcome, Reading, extend, verify_range};
+use protocol::statement::{LogPoint, Op};
+use tokio::time::{Instant, sleep};
+
+use super::Room;
+use crate::error::Error;
+use crate::limits::{BACKOFF_MAX, BACKOFF_MIN};
+use crate::link::{Link, LinkError};
+
+/// What asking for a page gave.
+pub(super) enum Step {
+    /// Entries that were checked.
+    Page(Page),
+    /// The log is there from this point on only.
+    Pruned(LogPoint),
+    /// Another history than before, without an entry that could be read.
+    Forked,
+}
+
+/// Entries that were checked, up to what shows another history.
+pub(super) struct Page {
+    pub(super) readings: Vec<Reading>,
+    /// The point after the last of them.
+    pub(super) end: LogPoint,
+    /// The end of the log, by the hub's word.
+    pub(super) log_end: LogPoint,
+    /// Whether reading stopped before what shows another history.
+    pub(super) is_cut: bool,
+}
+
+/// Which page is wanted.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) after: u64,
+    pub(super) limit: u64,
+    pub(super) bodies: bool,
+    pub(super) wait: Option<Duration>,
+}
+
+impl Room {
+    /// Asks for entries behind a point that is verified and takes them over. Behind the head they extend what is known.
+    pub(super) async fn page(&mut self, link: &Link, wanted: Wanted) -> Result<Step, Error> {
+        let after = wanted.after;
+        let pulled = match self.pull(link, wanted).await {
+            Ok(pulled) => pulled,
+            Err(LinkError::Refused(refusal)) => {
+                let base = refusal.base.as_deref().copied().filter(|base| base.seq > after);
+                return match (refusal.code, base) {
+                    (RefusalCode::Pruned, Some(base)) => Ok(Step::Pruned(base)),
+                    // Behind the end, at a point that the hub has shown before.
+                    (RefusalCode::BadRequest, _) if after <= self.state.head().seq => {
+                        self.rolled_back(after, None);
+                        Ok(Step::Forked)
+                    }
+                    _ => Err(LinkError::Refused(refusal).into()),
+                };
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let is_shorter = pulled.end.seq < self.state.head().seq;
+        if is_shorter {
+            self.rolled_back(pulled.end.seq, Some(&pulled));
+        }
+        let step = self.take(pulled, wanted)?;
+        Ok(match step {
+            Step::Page(page) => Step::Page(Page { is_cut: page.is_cut || is_shorter, ..page }),
+            other => other,
+        })
+    }
+
+    fn take(&mut self, mut pulled: Pulled, wanted: Wanted) -> Result<Step, Error> {
+        let (start, head) = (pulled.start, self.state.head());
+        let is_new = start.seq == head.seq;
+        // Those behind the head are for a page of their own, in which numbers are counted.
+        let limit = if is_new { wanted.limit } else { wanted.limit.min(head.seq.saturating_sub(start.seq)) };
+        pulled.entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        if pulled.entries.is_empty() && pulled.end.seq > start.seq {
+            return Err(Error::Contradiction { room: self.id() });
+        }
+        let outcome = self.verify(&pulled, is_new.then_some(self.state.counters().clone()).as_ref());
+        let points = points(&pulled, outcome.readings.len());
+        let mut fault = outcome.fault.map(|fault| (fault.seq(), one_line(&fault)));
+        let end = outcome.end;
+        if fault.is_none()
+            && (pulled.end.seq < end.seq || (pulled.end.seq == end.seq && pulled.end.log != end.log))
+        {
+            fault = Some((end.seq, "the hub names another end of the log than its entries have".to_owned()));
+        }
+        if is_new {
+            self.state.extend(points, outcome.members, outcome.counters);
+            let odd = self.note_readings(&outcome.readings);
+            if let Some(what) = odd {
+                self.keep_evidence(start.seq, &what, &pulled);
+            }
+        } else {
+            self.pass(points);
+        }
+        let is_cut = fault.is_some();
+        if let Some((seq, what)) = fault {
+            self.keep_evidence(seq, &what, &pulled);
+            self.note_fork(seq, what);
+        }
+        let readings = outcome.readings.into_iter().map(|reading| self.flagged(reading)).collect();
+        Ok(Step::Page(Page { readings, end, log_end: pulled.end, is_cut }))
+    }
+
+    /// Checks the entries of a page; `counters` are given where it extends what is known.
+    pub(super) fn verify(
+        &mut self,
+        pulled: &Pulled,
+        counters: Option<&protocol::room::Counters>,
+    ) -> RangeOutcome {
+        for seat in &pulled.seats {
+            // A statement that does not hold makes nobody a member, and no more than that.
+            if let Ok(seat) = seat.clone().verify() {
+                self.state.members_mut().note_seat(&seat);
+            }
+        }
+        let checks = RangeChecks { members: self.state.members(), counters, accepted: self.state.accepted() };
+        verify_range(checks, pulled.start, pulled.entries.clone(), |seq| self.value(seq))
+    }
+
+    /// Returns the verified log value after entry `seq`, where one is kept.
+    pub(super) fn value(&self, seq: u64) -> Option<Digest> {
+        self.state.known(seq).or_else(|| self.passing.get(&seq).copied())
+    }
+
+    /// Remembers what is odd about new entries and what the owner has signed in them; says what is odd, if anything.
+    fn note_readings(&mut self, readings: &[Reading]) -> Option<String> {
+        let mut odd = None;
+        for reading in readings {
+            let (seq, flag) = match reading {
+                Reading::Good(message) if message.is_after_gap => (message.seq, Flag::Gap),
+                Reading::Repeated { seq, flag, .. } => (*seq, *flag),
+                Reading::Invalid { seq } | Reading::NotMember { seq, .. } => {
+                    odd.get_or_insert_with(|| format!("entry {seq} is not what a member wrote"));
+                    continue;
+                }
+                Reading::Act(act) => {
+                    if let Op::Admit(admit) = &act.act.statement().op {
+                        self.state.note_point(admit.at);
+                    }
+                    continue;
+                }
+                Reading::Good(_) => continue,
+            };
+            odd.get_or_insert_with(|| format!("the numbers of the author of entry {seq} do not follow"));
+            if !self.state.note_flag(seq, flag) {
+                self.note_fork(seq, "more entries are odd than any hub has by mistake".to_owned());
+            }
+        }
+        odd
+    }
+
+    /// Gives a message that was found odd when it was new as what it was then.
+    fn flagged(&self, reading: Reading) -> Reading {
+        let Reading::Good(mut message) = reading else { return reading };
+        match self.state.flag(message.seq) {
+            Some(Flag::Gap) => message.is_after_gap = true,
+            Some(flag @ (Flag::Replayed | Flag::Fork)) => {
+                return Reading::Repeated { seq: message.seq, author: message.header.by(), flag };
+            }
+            Some(Flag::Unchecked) | None => {}
+        }
+        Reading::Good(message)
+    }
+
+    /// Takes note that the log is shorter than it was.
+    fn rolled_back(&mut self, end: u64, pulled: Option<&Pulled>) {
+        let what = format!("the log goes back from entry {} to {end}", self.state.head().seq);
+        if let Some(pulled) = pulled {
+            self.keep_evidence(end, &what, pulled);
+        }
+        self.note_fork(end, what);
+    }
+
+    /// Asks for the owner's acts that were not seen yet and follows them; says whether they continue the chain.
+    pub(super) async fn follow_chain(&mut self, link: &Link) -> Result<bool, Error> {
+        let mut members = self.state.members().clone();
+        let mut after = members.chain_seq().min(self.state.head().seq);
+        loop {
+            let chain = Chain { room: self.id(), after };
+            let page = match link.request(Request::Chain(chain)).await? {
+                Answer::Chain(page) => page,
+                _ => unreachable!("an answer is read by the kind of its request"),
+            };
+            let last = page.entries.iter().map(|entry| entry.seq).max().filter(|last| *last > after);
+            if let Err(error) = members.follow(page.entries) {
+                self.note_fork(after, one_line(&error));
+                return Ok(false);
+            }
+            match last {
+                Some(last) if page.more => after = last,
+                _ => break,
+            }
+        }
+        *self.state.members_mut() = members;
+        Ok(true)
+    }
+
+    /// Asks for a page. A wait outlasts what one request can wait for, and breaks of the connection.
+    pub(super) async fn pull(&self, link: &Link, wanted: Wanted) -> Result<Pulled, LinkError> {
+        let Wanted { after, limit, bodies, wait } = wanted;
+        let until = wait.map(|wait| Instant::now() + wait);
+        let mut pause = BACKOFF_MIN;
+        loop {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let left = left.filter(|left| !left.is_zero());
+            let wait_ms = left.map(|left| {
+                u64::try_from(left.as_millis()).unwrap_or(u64::MAX).clamp(1, PULL_WAIT_MILLIS_MAX)
+            });
+            let pull = Pull { room: self.id(), after, limit, bodies, wait_ms };
+            match link.request(Request::Pull(pull)).await {
+                Ok(Answer::Pull(pulled)) => {
+                    let is_waiting = pulled.entries.is_empty() && pulled.end.seq == after && left.is_some();
+                    if !is_waiting {
+                        return Ok(pulled);
+                    }
+                }
+                Ok(_) => unreachable!("an answer is read by the kind of its request"),
+                Err(LinkError::Unreachable { .. }) if left.is_some() => {}
+                Err(error) => return Err(error),
+            }
+            // A hub that answers at once, whatever it was asked to wait for, must not keep us busy.
+            sleep(pause.min(left.unwrap_or_default())).await;
+            pause = (pause * 2).min(BACKOFF_MAX);
+        }
+    }
+}
+
+/// Returns the points after the first `count` entries of a page.
+pub(super) fn points(pulled: &Pulled, count: usize) -> Vec<LogPoint> {
+    let mut point = pulled.start;
+    let entries = pulled.entries.iter().take(count);
+    entries
+        .map(|entry| {
+            point = extend(&point, &entry.content.digest());
+            point
+        })
+        .collect()
+}
+
+/// Returns an error and what caused it in one line.
+pub(super) fn one_line(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line = format!("{line}: {error}");
+        cause = error.source();
+    }
+    line
+}

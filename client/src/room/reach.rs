@@ -1,0 +1,202 @@
+//! Getting to a place of the log at which everything is verified: forward from the head, or between two verified points.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::limits::PULL_ENTRIES_MAX;
+use protocol::room::{CheckedMessage, RangeChecks, Reading, verify_range};
+use protocol::statement::LogPoint;
+
+use super::Room;
+use super::pull::{Page, Step, Wanted, one_line, points};
+use crate::error::Error;
+use crate::limits::{PASSING_POINTS_MAX, PRUNED_AGAIN_MAX};
+use crate::link::{Link, LinkError};
+
+/// What stands in the way to a place of the log.
+pub(super) enum Way {
+    /// Nothing: from there on a page can be checked.
+    Open,
+    /// The log is there from this point on only.
+    Pruned(LogPoint),
+    /// The hub shows another history, or none so far.
+    Shut,
+}
+
+impl Room {
+    /// Reads headers behind the head until `target` or the end of the log; says whether the target was reached.
+    pub(super) async fn extend_to(&mut self, link: &Link, target: u64) -> Result<bool, Error> {
+        let mut again = 0;
+        while self.state.head().seq < target {
+            let after = self.state.head().seq;
+            let wanted = Wanted { after, limit: PULL_ENTRIES_MAX, bodies: false, wait: None };
+            match self.page(link, wanted).await? {
+                Step::Page(page) if page.is_cut || page.end.seq == after => return Ok(false),
+                Step::Page(_) => {}
+                Step::Pruned(base) => {
+                    again += 1;
+                    if again > PRUNED_AGAIN_MAX || !self.start_anew(link, base).await? {
+                        return Ok(false);
+                    }
+                }
+                Step::Forked => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Goes on from `base`, since what is before it has expired unread; says whether that can be.
+    pub(super) async fn start_anew(&mut self, link: &Link, base: LogPoint) -> Result<bool, Error> {
+        if !self.follow_chain(link).await? {
+            return Ok(false);
+        }
+        if self.value(base.seq).is_some_and(|known| known != base.log) {
+            self.note_fork(base.seq, "the log begins at another value than before".to_owned());
+            return Ok(false);
+        }
+        // What the owner has signed further on is met there.
+        let is_checked = self.state.known_behind(base.seq).is_some();
+        self.state.start_at(base, is_checked);
+        Ok(true)
+    }
+
+    /// Makes sure that a page of `limit` entries behind `after` can be checked entry by entry.
+    pub(super) async fn reach(&mut self, link: &Link, after: u64, limit: u64) -> Result<Way, Error> {
+        // A backlog is to arrive at what the owner has signed before any of it is shown.
+        let anchor = self.state.known_behind(self.state.head().seq + 1).map_or(0, |anchor| anchor.seq);
+        let wanted = anchor.max(after);
+        if wanted > self.state.head().seq {
+            let is_there = self.extend_to(link, wanted).await?;
+            if !is_there && after > self.state.head().seq {
+                return Ok(Way::Shut);
+            }
+        }
+        let head = self.state.head().seq;
+        let last = after.saturating_add(limit).min(head);
+        if after >= head || (after..=last).all(|seq| self.value(seq).is_some()) {
+            return Ok(Way::Open);
+        }
+        self.fold(link, after, last).await
+    }
+
+    /// Folds headers between two verified points, so that every value from `after` to `last` is known.
+    async fn fold(&mut self, link: &Link, after: u64, last: u64) -> Result<Way, Error> {
+        let passed = self.passing.range(..=after).next_back().map_or(0, |(seq, _)| *seq);
+        let mut from = self.state.known_before(after).map_or(passed, |known| known.seq.max(passed));
+        let until = self.state.known_behind(last).map_or(last, |known| known.seq);
+        let (mut found, mut again): (BTreeMap<u64, _>, _) = (BTreeMap::new(), 0);
+        while from < until {
+            let limit = PULL_ENTRIES_MAX.min(until - from);
+            let wanted = Wanted { after: from, limit, bodies: false, wait: None };
+            let mut pulled = match self.pull(link, wanted).await {
+                Ok(pulled) => pulled,
+                Err(LinkError::Refused(refusal)) => {
+                    let base = refusal.base.as_deref().copied().filter(|base| base.seq > from);
+                    let Some(base) = base else { return Err(LinkError::Refused(refusal).into()) };
+                    again += 1;
+                    if base.seq > after {
+                        return Ok(Way::Pruned(base));
+                    }
+                    if again > PRUNED_AGAIN_MAX {
+                        return Err(Error::Contradiction { room: self.id() });
+                    }
+                    from = base.seq;
+                    found = BTreeMap::from([(base.seq, base.log)]);
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            pulled.entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            let checks = RangeChecks {
+                members: self.state.members(),
+                counters: None,
+                accepted: self.state.accepted(),
+            };
+            let known = |seq| self.value(seq).or_else(|| found.get(&seq).copied());
+            let outcome = verify_range(checks, pulled.start, pulled.entries.clone(), known);
+            if let Some(fault) = outcome.fault {
+                let what = one_line(&fault);
+                self.keep_evidence(fault.seq(), &what, &pulled);
+                self.note_fork(fault.seq(), what);
+                return Ok(Way::Shut);
+            }
+            if outcome.end.seq == from {
+                return Err(Error::Contradiction { room: self.id() });
+            }
+            found.extend(
+                points(&pulled, pulled.entries.len()).into_iter().map(|point| (point.seq, point.log)),
+            );
+            from = outcome.end.seq;
+        }
+        // All of it at once: only now it has met a verified point behind it.
+        self.pass(found.into_iter().map(|(seq, log)| LogPoint { seq, log }));
+        Ok(Way::Open)
+    }
+
+    /// Keeps values for this reading.
+    pub(super) fn pass(&mut self, points: impl IntoIterator<Item = LogPoint>) {
+        if self.passing.len() > PASSING_POINTS_MAX {
+            self.passing.clear();
+        }
+        self.passing.extend(points.into_iter().map(|point| (point.seq, point.log)));
+    }
+
+    /// Returns what verified reading of the places `wanted` gives, oldest first; those that have expired are left out, and
+    /// so is all from where the hub shows another history.
+    pub(crate) async fn readings(
+        &mut self,
+        link: &Link,
+        mut wanted: BTreeSet<u64>,
+    ) -> Result<Vec<Reading>, Error> {
+        let mut found = Vec::new();
+        while let Some(seq) = wanted.first().copied() {
+            let (after, limit) = (seq - 1, together(&wanted));
+            let step = match self.reach(link, after, limit).await? {
+                Way::Open => self.page(link, Wanted { after, limit, bodies: true, wait: None }).await?,
+                Way::Pruned(base) => Step::Pruned(base),
+                Way::Shut => Step::Forked,
+            };
+            match step {
+                Step::Page(Page { readings, end, is_cut, .. }) => {
+                    found.extend(readings.into_iter().filter(|reading| wanted.contains(&reading.seq())));
+                    if is_cut || end.seq == after {
+                        break;
+                    }
+                    wanted = wanted.split_off(&(end.seq + 1));
+                }
+                Step::Pruned(base) => wanted = wanted.split_off(&(base.seq.max(seq) + 1)),
+                Step::Forked => break,
+            }
+        }
+        Ok(found)
+    }
+
+    /// Returns the verified messages at the places `wanted`, oldest first; what does not verify is left out.
+    pub(crate) async fn messages(
+        &mut self,
+        link: &Link,
+        wanted: BTreeSet<u64>,
+    ) -> Result<Vec<CheckedMessage>, Error> {
+        let readings = self.readings(link, wanted).await?;
+        let good = readings.into_iter().filter_map(|reading| match reading {
+            Reading::Good(message) => Some(*message),
+            _ => None,
+        });
+        Ok(good.collect())
+    }
+}
+
+/// Counts from the first of `wanted` to the last that is near enough to be read with it.
+fn together(wanted: &BTreeSet<u64>) -> u64 {
+    let (mut first, mut last) = (None, 0);
+    for seq in wanted {
+        let first = *first.get_or_insert(*seq);
+        if last > 0 && (seq - last > NEAR || seq - first >= PULL_ENTRIES_MAX) {
+            break;
+        }
+        last = *seq;
+    }
+    last - first.unwrap_or(last) + 1
+}
+
+/// Entries that are read along rather than asked around.
+const NEAR: u64 = 16;

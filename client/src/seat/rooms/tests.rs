@@ -1,0 +1,164 @@
+//! The file of a room: racing writers, another history, thinning, damage, and the file of the first version.
+
+use protocol::key::{AgentKey, HubKey, UserKey};
+use protocol::signed;
+use protocol::statement::Genesis;
+
+use super::*;
+
+fn room() -> RoomId {
+    RoomId::from_bytes([5; 32])
+}
+
+fn user() -> UserKey {
+    UserKey::from_seed(&[2; 32])
+}
+
+fn agent(seed: u8) -> AgentId {
+    AgentKey::from_seed(&[seed; 32]).public()
+}
+
+fn memory(dir: &Path) -> RoomMemory {
+    RoomMemory::open(dir, &user().public(), room()).unwrap()
+}
+
+fn point(seq: u64) -> LogPoint {
+    LogPoint { seq, log: Digest::of(&seq.to_be_bytes()) }
+}
+
+fn start() -> RoomState {
+    RoomState::new(Members::of(room(), user().public(), RoomKind::Home))
+}
+
+/// A state that has come up to entry `seq`, of which `author` wrote the last.
+fn read_up_to(seq: u64, author: AgentId) -> RoomState {
+    let mut state = start();
+    let mut counters = Counters::new(true);
+    counters.note(author, seq);
+    state.extend((1..=seq).map(point), state.members().clone(), counters);
+    state
+}
+
+#[test]
+fn a_room_that_was_never_met_has_no_file() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(memory(dir.path()).load().unwrap(), None);
+    assert_eq!(start().head(), LogPoint::start(room()));
+}
+
+#[test]
+fn racing_processes_lose_nothing_and_never_go_backward() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = &memory(dir.path());
+    std::thread::scope(|s| {
+        for i in 1..=12u8 {
+            s.spawn(move || memory.merge(&read_up_to(u64::from(i), agent(1))).unwrap());
+        }
+    });
+    let state = memory.load().unwrap().unwrap();
+    assert!((1..=12).all(|seq| state.known(seq) == Some(point(seq).log)));
+    assert_eq!((state.head(), state.last_n(&agent(1))), (point(12), 12));
+    assert_eq!(memory.merge(&start()).unwrap(), state);
+    assert_eq!(state.fork(), None);
+}
+
+#[test]
+fn another_history_does_not_replace_the_known_one_and_is_noted() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = memory(dir.path());
+    memory.merge(&read_up_to(1, agent(1))).unwrap();
+    let mut theirs = start();
+    let other = LogPoint { seq: 1, log: Digest::of(b"another") };
+    theirs.extend([other, point(2)], theirs.members().clone(), Counters::new(true));
+    let merged = memory.merge(&theirs).unwrap();
+    assert_eq!((merged.known(1), merged.head()), (Some(point(1).log), point(1)));
+    assert_eq!(merged.fork().map(|fork| fork.seq), Some(1));
+    assert_eq!(memory.load().unwrap(), Some(merged));
+}
+
+#[test]
+fn what_a_human_accepted_replaces_what_was_known_and_nothing_older_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = memory(dir.path());
+    let mut before = read_up_to(9, agent(1));
+    before.note_fork(Fork { seq: 9, time: 1, what: "differs".to_owned() });
+    memory.merge(&before).unwrap();
+    let mut anew = start();
+    anew.extend(
+        [LogPoint { seq: 1, log: Digest::of(b"another") }],
+        anew.members().clone(),
+        Counters::new(true),
+    );
+    anew.succeed(&before, 1);
+    assert_eq!(memory.merge(&anew).unwrap(), anew);
+    assert_eq!(memory.merge(&before).unwrap(), anew, "a process that has not heard of it");
+}
+
+#[test]
+fn old_values_are_thinned_out_and_what_the_owner_signed_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = memory(dir.path());
+    let mut seen = start();
+    seen.start_at(point(7), true);
+    seen.extend((8..=5000).map(point), seen.members().clone(), Counters::new(true));
+    let kept = memory.merge(&seen).unwrap();
+    let old: Vec<u64> = kept.known.keys().copied().filter(|seq| *seq <= 5000 - 1024).collect();
+    assert_eq!(old, [0, 7, 1024, 2048, 3072]);
+    assert_eq!(kept.known.len(), 1024 + old.len());
+    assert_eq!(memory.load().unwrap(), Some(kept));
+}
+
+#[test]
+fn everything_that_is_remembered_reads_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let hub = HubKey::from_seed(&[1; 32]).public();
+    let genesis =
+        signed::sign(&user(), Genesis { hub, kind: RoomKind::Session, salt: None, needs: Vec::new() });
+    let memory = RoomMemory::open(dir.path(), &user().public(), genesis.digest().into()).unwrap();
+    let mut state = RoomState::opened(&genesis);
+    state.start_at(point(3), false);
+    assert!(state.note_flag(4, Flag::Gap));
+    state.note_topic(1, "about this");
+    state.note_fork(Fork { seq: 4, time: 5, what: "differs".to_owned() });
+    assert_eq!(memory.merge(&state).unwrap(), state);
+    assert_eq!(memory.load().unwrap(), Some(state));
+}
+
+#[test]
+fn a_file_of_the_first_version_is_taken_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = memory(dir.path());
+    let seat = Seat { seat: agent(3), name: "ana/app".to_owned(), issued: 1, expires: 1000 };
+    let seat = signed::sign(&user(), seat).signed().clone();
+    let text = serde_json::json!({
+        "known": [(0, room()), (1, point(1).log), (2, point(2).log)],
+        "authors": { agent(3).to_string(): 2 },
+        "seats": { agent(3).to_string(): { "issued": 1, "statement": seat } },
+    });
+    files::replace(memory.path(), json::write(&text).as_bytes()).unwrap();
+    let state = memory.load().unwrap().unwrap();
+    assert_eq!((state.head(), state.last_n(&agent(3))), (point(2), 2));
+    assert_eq!(state.members().name(&agent(3)), Some("ana/app"));
+    assert_eq!(memory.merge(&state).unwrap(), state);
+}
+
+#[test]
+fn what_a_power_cut_left_is_learnt_again_and_other_damage_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = memory(dir.path());
+    for lost in ["", "\0\0\0\0"] {
+        files::replace(memory.path(), lost.as_bytes()).unwrap();
+        assert_eq!(memory.load().unwrap(), None);
+    }
+    files::replace(memory.path(), b"{\"known\":[[0,").unwrap();
+    assert!(matches!(memory.load(), Err(SeatError::DamagedState { .. })));
+}
+
+#[test]
+fn the_file_of_another_room_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = memory(dir.path());
+    let other = RoomState::new(Members::of(RoomId::from_bytes([6; 32]), user().public(), RoomKind::Home));
+    files::replace(memory.path(), json::write(&other).as_bytes()).unwrap();
+    assert!(matches!(memory.load(), Err(SeatError::DamagedState { .. })));
+}
