@@ -116,7 +116,7 @@ impl Client {
         };
         let room = self.rooms.entry(opened.room).or_insert(room);
         room.catch_up(&self.link, opened.end).await?;
-        room.check_fork()?;
+        room.check_shown()?;
         Ok(opened.room)
     }
 

@@ -33,6 +33,8 @@ pub struct Room {
     state: RoomState,
     /// Values that were verified in passing; kept for this reading only, so that the file stays small.
     passing: BTreeMap<u64, Digest>,
+    /// Whether the hub has shown another history to this process.
+    is_shown_fork: bool,
 }
 
 impl Room {
@@ -84,12 +86,16 @@ impl Room {
     /// [`Error::Seat`] when the file cannot be read.
     pub fn remembered(memory: RoomMemory, me: AgentId) -> Result<Option<Self>, Error> {
         let state = memory.load()?;
-        Ok(state.map(|state| Self { me, memory, state, passing: BTreeMap::new() }))
+        Ok(state.map(|state| Self::of(me, memory, state)))
     }
 
     fn open(memory: RoomMemory, me: AgentId, fresh: impl FnOnce() -> RoomState) -> Result<Self, Error> {
         let state = memory.load()?.unwrap_or_else(fresh);
-        Ok(Self { me, memory, state, passing: BTreeMap::new() })
+        Ok(Self::of(me, memory, state))
+    }
+
+    fn of(me: AgentId, memory: RoomMemory, state: RoomState) -> Self {
+        Self { me, memory, state, passing: BTreeMap::new(), is_shown_fork: false }
     }
 
     /// Returns the room's id.
@@ -164,6 +170,14 @@ impl Room {
         }
     }
 
+    /// Refuses where the hub shows another history to this process: what it answers about the room now is not to be built upon.
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
+    pub fn check_shown(&self) -> Result<(), Error> {
+        if self.is_shown_fork { self.check_fork() } else { Ok(()) }
+    }
+
     /// Says whether nothing but the hub's word ties the log to its beginning, which has expired.
     pub fn is_unchecked(&self) -> bool {
         self.state.is_unchecked()
@@ -221,6 +235,7 @@ impl Room {
 
     /// Takes note of another history.
     fn note_fork(&mut self, seq: u64, what: String) {
+        self.is_shown_fork = true;
         self.state.note_fork(Fork { seq, time: now(), what });
     }
 }

@@ -52,7 +52,7 @@ impl Room {
         let fresh = Members::of(members.room(), members.owner(), members.kind());
         let mut state = RoomState::new(fresh);
         state.restore(&self.state);
-        Self { me: self.me, memory: self.memory.clone(), state, passing: std::collections::BTreeMap::new() }
+        Self::of(self.me, self.memory.clone(), state)
     }
 
     /// Begins at what the owner has signed, with the acts that the hub shows.

@@ -30,7 +30,8 @@ impl Room {
             let after = self.state.head().seq;
             let wanted = Wanted { after, limit: PULL_ENTRIES_MAX, bodies: false, wait: None };
             match self.page(link, wanted).await? {
-                Step::Page(page) if page.is_cut || page.end.seq == after => return Ok(false),
+                Step::Page(page) if page.is_cut => return Ok(false),
+                Step::Page(page) if page.log_end.seq <= page.end.seq => break,
                 Step::Page(_) => {}
                 Step::Pruned(base) => {
                     again += 1;
@@ -41,7 +42,7 @@ impl Room {
                 Step::Forked => return Ok(false),
             }
         }
-        Ok(true)
+        Ok(self.state.head().seq >= target)
     }
 
     /// Goes on from `base`, since what is before it has expired unread; says whether that can be.
