@@ -115,6 +115,33 @@ pub(crate) struct Dialer {
     join: Option<JoinSecret>,
     local: Option<LocalHub>,
     patience: Patience,
+    /// What stands in for the network.
+    #[cfg(test)]
+    road: Option<Road>,
+}
+
+/// Leads to a hub without sockets.
+#[cfg(test)]
+pub(crate) struct Road(Box<Lead>);
+
+#[cfg(test)]
+type Lead = dyn Fn() -> std::pin::Pin<Box<dyn Future<Output = io::Result<Box<dyn Io>>> + Send>> + Send + Sync;
+
+#[cfg(test)]
+impl Road {
+    pub(crate) fn new<F>(lead: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = io::Result<Box<dyn Io>>> + Send + 'static,
+    {
+        Self(Box::new(move || Box::pin(lead())))
+    }
+}
+
+#[cfg(test)]
+impl std::fmt::Debug for Road {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Road")
+    }
 }
 
 impl Dialer {
@@ -148,6 +175,8 @@ impl Dialer {
             join: settings.join_secret.clone(),
             local,
             patience: Patience::default(),
+            #[cfg(test)]
+            road: None,
         })
     }
 
@@ -155,6 +184,13 @@ impl Dialer {
     #[cfg(test)]
     pub(crate) fn with_patience(mut self, patience: Patience) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// Goes another way than by sockets.
+    #[cfg(test)]
+    pub(crate) fn with_road(mut self, road: Road) -> Self {
+        self.road = Some(road);
         self
     }
 
@@ -201,6 +237,12 @@ impl Dialer {
 
     async fn stream(&self, by: Instant) -> Result<(Box<dyn Io>, Option<KnownHub>, Option<JoinKey>), Failure> {
         match &self.address {
+            #[cfg(test)]
+            HubAddress::Url { .. } if self.road.is_some() => {
+                let road = (self.road.as_ref().expect("there is one").0)();
+                let stream = timeout_at(by, road).await.map_err(|_elapsed| self.timed_out())?;
+                Ok((stream.map_err(DialError::Socket)?, self.known.lookup(&self.origin)?, None))
+            }
             HubAddress::Url { host, port, .. } => {
                 let bare = host.trim_start_matches('[').trim_end_matches(']');
                 let stream =

@@ -21,6 +21,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 pub use dial::DialError;
+#[cfg(test)]
+pub(crate) use dial::Road;
 pub(crate) use dial::{Dialer, Io, Patience};
 use drive::Command;
 pub use tls::TlsError;

@@ -1,10 +1,13 @@
-//! The client as a whole against the protocol's own hub end: lines that break, crashes between two steps, and a hub that lies.
+//! The client as a whole against the protocol's own hub end: lines that break, crashes between two steps, a hub that
+//! lies, and a network in bad weather.
 
 mod lies;
 pub(crate) mod peer;
 mod properties;
 mod push;
 mod shelf;
+mod storm;
+mod weather;
 
 use std::path::{Path, PathBuf};
 
