@@ -50,20 +50,11 @@ impl Client {
     /// [`Error::Seat`] and [`Error::Cache`] for files of ours; [`Error::Link`] when the hub cannot be reached or
     /// trusted, or refuses.
     pub async fn connect(settings: Settings, local: Option<Arc<dyn LocalHubControl>>) -> Result<Self, Error> {
-        Self::connect_by(settings, local, |dialer| dialer).await
-    }
-
-    /// Connects as [`Client::connect`] does, by a dialer that was changed.
-    pub(crate) async fn connect_by(
-        settings: Settings,
-        local: Option<Arc<dyn LocalHubControl>>,
-        change: impl FnOnce(Dialer) -> Dialer,
-    ) -> Result<Self, Error> {
         let seat = Arc::new(Seat::open(&settings)?);
         let cache = BlobCache::open(&settings.cache)?;
         let spool = Spool::open(&settings.data)?;
         let hub = LocalHub::new(&settings.data, &settings.version, local);
-        let link = Link::new(change(Dialer::new(&settings, seat.clone(), Some(hub))?));
+        let link = Link::new(Dialer::new(&settings, seat.clone(), Some(hub))?);
         let (logged_in, is_new_hub) = link.logged_in().await?;
         Ok(Self { seat, link, cache, spool, rooms: BTreeMap::new(), settings, logged_in, is_new_hub })
     }

@@ -122,7 +122,14 @@ pub(crate) struct Dialer {
 
 /// Leads to a hub without sockets.
 #[cfg(test)]
-pub(crate) struct Road(Box<Lead>);
+#[derive(Clone)]
+pub(crate) struct Road(Arc<Lead>);
+
+#[cfg(test)]
+thread_local! {
+    /// The roads of the test that runs on this thread, by origin.
+    static ROADS: std::cell::RefCell<std::collections::BTreeMap<String, Road>> = const { std::cell::RefCell::new(std::collections::BTreeMap::new()) };
+}
 
 #[cfg(test)]
 type Lead = dyn Fn() -> std::pin::Pin<Box<dyn Future<Output = io::Result<Box<dyn Io>>> + Send>> + Send + Sync;
@@ -133,7 +140,16 @@ impl Road {
     where
         F: Future<Output = io::Result<Box<dyn Io>>> + Send + 'static,
     {
-        Self(Box::new(move || Box::pin(lead())))
+        Self(Arc::new(move || Box::pin(lead())))
+    }
+
+    /// Makes this the way to `origin` for every link that is made on this thread from now on.
+    pub(crate) fn build(self, origin: &str) {
+        ROADS.with_borrow_mut(|roads| roads.insert(origin.to_owned(), self));
+    }
+
+    fn to(origin: &str) -> Option<Self> {
+        ROADS.with_borrow(|roads| roads.get(origin).cloned())
     }
 }
 
@@ -176,7 +192,7 @@ impl Dialer {
             local,
             patience: Patience::default(),
             #[cfg(test)]
-            road: None,
+            road: Road::to(&settings.hub.origin()),
         })
     }
 
@@ -184,13 +200,6 @@ impl Dialer {
     #[cfg(test)]
     pub(crate) fn with_patience(mut self, patience: Patience) -> Self {
         self.patience = patience;
-        self
-    }
-
-    /// Goes another way than by sockets.
-    #[cfg(test)]
-    pub(crate) fn with_road(mut self, road: Road) -> Self {
-        self.road = Some(road);
         self
     }
 

@@ -8,15 +8,13 @@ use super::weather::Weather;
 use super::{bytes, handoff, settings};
 use crate::{Client, Error};
 
-const ORIGIN: &str = "ws://hub.test:7419";
 const LAPTOPS: usize = 3;
 const HOUR: Duration = Duration::from_secs(3600);
 
 async fn connect(weather: &Arc<Weather>, home: &Path, laptop: usize) -> Result<Client, Error> {
-    let mut at = settings(home, &format!("seat-{laptop}"), ORIGIN);
+    let mut at = settings(home, &format!("seat-{laptop}"), &weather.origin(laptop));
     at.insecure = true;
-    let road = weather.road(laptop);
-    Client::connect_by(at, None, |dialer| dialer.with_road(road)).await
+    Client::connect(at, None).await
 }
 
 /// Runs `attempt` with a client until it does not fail for want of a connection.
@@ -43,7 +41,7 @@ async fn until_done<T>(
 async fn handoffs_of_three_seats_get_through_a_storm() {
     for seed in 1..=if kit::is_long() { 100 } else { 3 } {
         let home = tempfile::tempdir().unwrap();
-        let weather = Weather::new(ORIGIN, seed, LAPTOPS, 30, 20);
+        let weather = Weather::new(seed, LAPTOPS, 30, 20);
         let seats = (0..LAPTOPS).map(|laptop| {
             let (weather, home) = (&weather, home.path());
             async move {

@@ -30,16 +30,10 @@ pub(super) struct Weather {
 }
 
 impl Weather {
-    /// Begins with everybody in reach of a hub that goes by `origin`.
-    pub(super) fn new(
-        origin: &str,
-        seed: u64,
-        laptops: usize,
-        lost_percent: usize,
-        cut_permille: usize,
-    ) -> Arc<Self> {
+    /// Begins with everybody in reach of a hub.
+    pub(super) fn new(seed: u64, laptops: usize, lost_percent: usize, cut_permille: usize) -> Arc<Self> {
         Arc::new(Self {
-            hub: Arc::new(LyingHub::without_sockets(1, origin)),
+            hub: Arc::new(LyingHub::without_sockets(1, "ws://hub.test:7419")),
             dice: Mutex::new(Random::new(seed)),
             lost_percent,
             cut_permille,
@@ -86,10 +80,12 @@ impl Weather {
         self.reachable[laptop].send_replace(true);
     }
 
-    /// Returns the way from a laptop to the hub.
-    pub(super) fn road(self: &Arc<Self>, laptop: usize) -> Road {
+    /// Builds the road from a laptop to the hub and returns under which name it leads there.
+    pub(super) fn origin(self: &Arc<Self>, laptop: usize) -> String {
         let weather = self.clone();
-        Road::new(move || {
+        let origin = format!("ws://hub-{laptop}.test:7419");
+        self.hub.also_known_as(&origin);
+        let road = Road::new(move || {
             let weather = weather.clone();
             async move {
                 if !*weather.reachable[laptop].borrow() {
@@ -104,7 +100,9 @@ impl Weather {
                 let stream: Box<dyn Io> = Box::new(near.0);
                 Ok(stream)
             }
-        })
+        });
+        road.build(&origin);
+        origin
     }
 
     /// Carries packets both ways until one of them, or the end of the hub, cuts the line.

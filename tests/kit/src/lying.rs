@@ -155,7 +155,10 @@ impl LyingHub {
 
     /// Goes by one more name.
     pub fn also_known_as(&self, origin: &str) {
-        lock(&self.shared.config).origins.push(origin.to_owned());
+        let mut config = lock(&self.shared.config);
+        if !config.origins.iter().any(|known| known == origin) {
+            config.origins.push(origin.to_owned());
+        }
     }
 
     /// Shows another key from the next connection on.
