@@ -119,9 +119,12 @@ impl<S: Store, W: Wake> Service<S, W> {
     /// Does what the caller asks. Transfers have functions of their own.
     pub(crate) async fn ask(&self, caller: Caller, request: Request, pages: &Pages) -> Outcome {
         let Caller { agent, access, .. } = caller;
+        let was_let_in = PassQuestion { agent, invite: None };
         let answer = match request {
             // Who may only ask to join finds nothing else here; what names a room is guarded by who is in it.
-            Request::OpenRoom(_) | Request::Rooms(_) | Request::Find(_) if access != Access::Full => {
+            Request::OpenRoom(_) | Request::Rooms(_) | Request::Find(_)
+                if access != Access::Full && self.pass(was_let_in).await != Some(Access::Full) =>
+            {
                 Err(Refusal::not_found())
             }
             Request::OpenRoom(request) => self.open_room(agent, request).await.map(Answer::OpenRoom),

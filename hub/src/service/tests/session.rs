@@ -15,21 +15,30 @@ const DAY: i64 = 24 * 3600 * 1000;
 
 macro_rules! answered {
     ($answer:expr, $kind:ident) => {
-        match $answer.await? {
-            Answer::$kind(answer) => Ok(answer),
+        $answer.await.map(|answer| match answer {
+            Answer::$kind(answer) => answer,
             other => panic!("{other:?}"),
-        }
+        })
     };
 }
 
+mod asking;
+mod inside;
+mod model;
+
 impl Bench {
-    /// Logs the owner in, opens a session and makes the key `0` known, which admits `max_uses`.
-    async fn in_session(&self, owner: &Player, max_uses: u64) -> RoomId {
+    /// Logs the owner in and opens a session.
+    async fn open_session(&self, owner: &Player) -> RoomId {
         self.note_seat(owner, SEAT_MS).await;
         let genesis = owner.session(1);
         let request = Request::OpenRoom(OpenRoom { genesis: genesis.signed().clone() });
         self.ask(owner, request).await.unwrap();
-        let room = protocol::room::room_id(&genesis);
+        protocol::room::room_id(&genesis)
+    }
+
+    /// Opens a session and makes the key `0` known, which admits `max_uses`.
+    async fn in_session(&self, owner: &Player, max_uses: u64) -> RoomId {
+        let room = self.open_session(owner).await;
         self.put_key(owner, room, 0, max_uses).await.unwrap();
         room
     }
@@ -51,7 +60,7 @@ impl Bench {
     }
 
     async fn hand_in(&self, player: &Player, ask: protocol::frame::AskToJoin) -> Result<Digest, Refusal> {
-        let asked: Result<_, Refusal> = answered!(self.ask(player, Request::Join(Box::new(ask))), Join);
+        let asked = answered!(self.ask(player, Request::Join(Box::new(ask))), Join);
         asked.map(|asked| asked.request)
     }
 
@@ -88,8 +97,7 @@ impl Bench {
     async fn act(&self, caller: &Player, owner: &Player, room: RoomId, op: Op) -> Result<u64, Refusal> {
         let end = self.chain(owner, room).await?.end;
         let membership = owner.act(room, end, op).signed().clone();
-        let appended: Result<_, Refusal> =
-            answered!(self.ask(caller, Request::Append(Append { room, membership })), Append);
+        let appended = answered!(self.ask(caller, Request::Append(Append { room, membership })), Append);
         appended.map(|appended| appended.seq)
     }
 

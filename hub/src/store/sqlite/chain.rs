@@ -53,6 +53,9 @@ fn take(
     if (said.n, said.prev) != (end.n + 1, end.digest) {
         return Err(StoreError::BrokenChain { end });
     }
+    if room.is_closed {
+        return Err(StoreError::Closed);
+    }
     let at = extend(&room.end, &act.digest());
     match &said.op {
         Op::Admit(admit) => {
