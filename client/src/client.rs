@@ -1,25 +1,29 @@
 //! One process's way to its hub: connects, knows the home room, and carries the operations that commands are made of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 use protocol::conn::client::LoggedIn;
-use protocol::frame::{Ack, Answer, OpenRoom, OpenedRoom, Request, Rooms};
+use protocol::frame::{Answer, OpenRoom, OpenedRoom, Request, Rooms};
 use protocol::id::RoomId;
 use protocol::key::HubId;
 use protocol::limits::Limits;
+use protocol::refusal::Refusal;
 use protocol::room::room_id;
 use protocol::signed;
 use protocol::statement::{Genesis, RoomKind};
 
 use crate::error::Error;
-use crate::link::{Dialer, Link};
+use crate::limits::CLOCK_SKEW_TOLD_MILLIS;
+use crate::link::{Dialer, Link, LinkError};
 use crate::local_hub::{LocalHub, LocalHubControl};
+use crate::push::Undelivered;
 use crate::report::{Agent, Status, StatusHub, Whoami};
 use crate::room::Room;
-use crate::seat::{BlobCache, KnownHubs, RoomMemory, Seat, SeatError, Spool};
+use crate::seat::{self, BlobCache, KnownHubs, RoomMemory, Seat, SeatError, Spool};
+use crate::session::SessionError;
 use crate::settings::{HubAddress, Settings};
 
 /// A connection to a hub with the seat, cache and spool that belong to it.
@@ -31,8 +35,16 @@ pub struct Client {
     pub(crate) cache: BlobCache,
     pub(crate) spool: Spool,
     pub(crate) rooms: BTreeMap<RoomId, Room>,
-    settings: Settings,
+    /// Where each reader of this process goes on.
+    pub(crate) positions: BTreeMap<(RoomId, String), u64>,
+    /// What this process has posted for earlier ones.
+    pub(crate) delivered: BTreeSet<(RoomId, u64)>,
+    pub(crate) undelivered: Vec<Undelivered>,
+    pub(crate) settings: Settings,
+    local: Option<Arc<dyn LocalHubControl>>,
     logged_in: LoggedIn,
+    /// How far the hub's clock is ahead of this machine's, in milliseconds.
+    skew_millis: i64,
     is_new_hub: bool,
 }
 
@@ -48,15 +60,54 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Seat`] and [`Error::Cache`] for files of ours; [`Error::Link`] when the hub cannot be reached or
-    /// trusted, or refuses.
+    /// trusted, or refuses; [`SessionError::Clock`] when this machine's clock is so far behind the hub's that what is signed
+    /// here is over there before it arrives.
     pub async fn connect(settings: Settings, local: Option<Arc<dyn LocalHubControl>>) -> Result<Self, Error> {
         let seat = Arc::new(Seat::open(&settings)?);
         let cache = BlobCache::open(&settings.cache)?;
         let spool = Spool::open(&settings.data)?;
-        let hub = LocalHub::new(&settings.data, &settings.version, local);
-        let link = Link::new(Dialer::new(&settings, seat.clone(), Some(hub))?);
-        let (logged_in, is_new_hub) = link.logged_in().await?;
-        Ok(Self { seat, link, cache, spool, rooms: BTreeMap::new(), settings, logged_in, is_new_hub })
+        let link = link(&settings, &seat, local.clone())?;
+        let (logged_in, is_new_hub) = link.logged_in().await.map_err(|error| as_of_key(&settings, error))?;
+        let now = seat::now();
+        let client = Self {
+            seat,
+            link,
+            cache,
+            spool,
+            rooms: BTreeMap::new(),
+            positions: BTreeMap::new(),
+            delivered: BTreeSet::new(),
+            undelivered: Vec::new(),
+            settings,
+            local,
+            skew_millis: logged_in.now.saturating_sub(now),
+            logged_in,
+            is_new_hub,
+        };
+        if client.logged_in.now >= client.seat.statement(now)?.statement().expires {
+            return Err(SessionError::Clock { days: client.skew_millis / DAY_MILLIS }.into());
+        }
+        Ok(client)
+    }
+
+    /// Logs in again without the session key by which a closed hub let this seat ask, now that it is in a room there.
+    pub(crate) async fn without_invite(&mut self) -> Result<(), Error> {
+        if self.settings.invite.take().is_some() {
+            let link = link(&self.settings, &self.seat, self.local.clone())?;
+            (self.logged_in, _) = link.logged_in().await?;
+            std::mem::replace(&mut self.link, link).close().await;
+        }
+        Ok(())
+    }
+
+    /// Returns how far the hub's clock is ahead of this machine's, in milliseconds, where that is more than a day in either
+    /// direction.
+    ///
+    /// Statements and messages are signed by this machine's clock all the same: by the hub's, a hub could have seats vouched for
+    /// that it names itself the time of.
+    pub fn clock_skew(&self) -> Option<i64> {
+        let is_far = self.skew_millis.unsigned_abs() > CLOCK_SKEW_TOLD_MILLIS.unsigned_abs();
+        is_far.then_some(self.skew_millis)
     }
 
     /// Returns the seat.
@@ -95,6 +146,13 @@ impl Client {
     /// [`Error::NoHome`] when it would have to be opened and the user key is not here; [`Error::Forked`] when the hub
     /// shows another history than before; [`Error::Link`] and [`Error::Seat`] as ever.
     pub async fn home(&mut self) -> Result<RoomId, Error> {
+        let home = self.open_home().await?;
+        self.rooms[&home].check_shown()?;
+        Ok(home)
+    }
+
+    /// Opens the home, whether or not the hub has shown another history of it.
+    pub(crate) async fn open_home(&mut self) -> Result<RoomId, Error> {
         let opened = match self.seat.user_key() {
             Some(key) => {
                 let genesis = signed::sign(key, Genesis::home(self.hub()));
@@ -116,36 +174,34 @@ impl Client {
         };
         let room = self.rooms.entry(opened.room).or_insert(room);
         room.catch_up(&self.link, opened.end).await?;
-        room.check_shown()?;
         Ok(opened.room)
     }
 
-    /// Says who is where: this seat, its user, the hub, and who has written in the home room.
+    /// Says who is where: this seat, its user, the hub, who is in the room of this call, who asks to join it, and how much of
+    /// it the reader `cli` has not seen.
     ///
     /// # Errors
-    /// As [`Client::home`].
+    /// As [`Client::room`].
     pub async fn status(&mut self) -> Result<Status, Error> {
-        let room = self.home().await?;
+        let room = self.room().await?;
         let me = self.me();
-        let home = &self.rooms[&room];
-        let ack = Ack { room, reader: READER.to_owned(), seq: 0 };
-        let cursor = match self.link.request(Request::Ack(ack)).await? {
-            Answer::Ack(acked) => acked.cursor,
-            _ => unreachable!("an answer is read by the kind of its request"),
-        };
-        let mut members = home.seats();
+        let unread = self.unread(room, None).await?;
+        let (kind, owner) = (self.rooms[&room].kind(), self.rooms[&room].owner());
+        let mut members: Vec<_> = self.rooms[&room].present().into_iter().map(|(agent, _)| agent).collect();
         if !members.iter().any(|member| member.id == me.id) {
             members.push(me.clone());
         }
         members.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+        let is_own_session = kind == RoomKind::Session && owner == self.seat.user();
+        let pending = if is_own_session { self.requests().await?.requests } else { Vec::new() };
         Ok(Status {
             me,
             user: self.seat.user(),
             hub: StatusHub { origin: self.settings.hub.origin(), reachable: true, key: Some(self.hub()) },
-            session: None,
+            session: (kind != RoomKind::Home).then_some(room),
             members,
-            pending: Vec::new(),
-            unread: home.head().seq.saturating_sub(cursor),
+            pending,
+            unread,
         })
     }
 
@@ -159,7 +215,7 @@ impl Client {
         Agent { id: self.seat.agent(), name: self.seat.name().to_owned() }
     }
 
-    async fn open_room(&self, request: OpenRoom) -> Result<OpenedRoom, Error> {
+    pub(crate) async fn open_room(&self, request: OpenRoom) -> Result<OpenedRoom, Error> {
         match self.link.request(Request::OpenRoom(request)).await? {
             Answer::OpenRoom(opened) => Ok(opened),
             _ => unreachable!("an answer is read by the kind of its request"),
@@ -241,5 +297,26 @@ fn path_text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
+/// Makes the way to the hub that `settings` name.
+fn link(
+    settings: &Settings,
+    seat: &Arc<Seat>,
+    local: Option<Arc<dyn LocalHubControl>>,
+) -> Result<Link, Error> {
+    let hub = LocalHub::new(&settings.data, &settings.version, local);
+    Ok(Link::new(Dialer::new(settings, seat.clone(), Some(hub))?))
+}
+
+/// A closed hub refuses the login of who has nothing but a key that admits nobody: what is wrong is the key.
+fn as_of_key(settings: &Settings, error: LinkError) -> LinkError {
+    match error {
+        LinkError::NoJoinSecret { .. } if settings.invite.is_some() => {
+            LinkError::Refused(Refusal::key_refused())
+        }
+        other => other,
+    }
+}
+
 /// The reader whose cursor `status` looks at.
-const READER: &str = "cli";
+pub(crate) const READER: &str = "cli";
+const DAY_MILLIS: i64 = 24 * 3600 * 1000;

@@ -239,7 +239,7 @@ const NEWEST_AT_ONCE: usize = 2;
 const NEWEST_PAGE: u64 = 64;
 
 /// Returns the bundles a message refers to whose blobs its header lists: the others its author has not signed as such.
-fn bundles(message: &CheckedMessage) -> impl Iterator<Item = &BundlePart> {
+pub(crate) fn bundles(message: &CheckedMessage) -> impl Iterator<Item = &BundlePart> {
     let listed = &message.header.statement().blobs;
     let parts = message.body.iter().flat_map(|body| &body.parts);
     parts.filter_map(|part| match part {

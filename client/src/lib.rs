@@ -24,9 +24,9 @@ pub use client::{Client, known_hub_key, whoami};
 pub use error::{Candidate, Error};
 pub use handoffs::VerifiedHandoff;
 pub use link::transfer::Progress;
-pub use push::Posted;
+pub use push::{Posted, Undelivered};
 pub use seat::{InUse, VerifiedBlob, in_use};
-pub use session::{SessionError, Thing};
+pub use session::{JoinOutcome, Joining, OpenSession, SessionError, Thing, export_user, import_user};
 pub use settings::Settings;
 
 #[cfg(test)]

@@ -45,6 +45,24 @@ pub const PRUNED_AGAIN_MAX: usize = 8;
 /// Log values that are kept in memory for one reading, about; it begins anew with them then.
 pub const PASSING_POINTS_MAX: usize = 16 * 1024;
 
+/// Rooms in which a hub may say that somebody asks to join; what it says beyond is not looked at.
+pub const AWAITED_ROOMS_MAX: usize = 64;
+
+/// How far this machine's clock and the hub's may be apart before the user is told, in milliseconds: a day.
+pub const CLOCK_SKEW_TOLD_MILLIS: i64 = 24 * 3600 * 1000;
+
+/// How often an act of the owner is signed anew because another seat of the owner was faster.
+pub const ACT_AGAIN_MAX: usize = 32;
+
+/// How often a message is signed anew because another process of the seat was faster.
+pub const SIGN_AGAIN_MAX: usize = 64;
+
+/// Acts of a seat's own that are remembered, so that it is not told of them.
+pub const OWN_ACTS_MAX: usize = 256;
+
+/// Pages of a room's log that are read to count what a reader has not seen; what lies behind is counted without a look.
+pub const UNREAD_PAGES_MAX: usize = 4;
+
 /// Bytes of a piece read from or written to a file in one step of a transfer.
 pub const PIECE_BYTES: usize = 256 * 1024;
 

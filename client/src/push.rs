@@ -3,17 +3,20 @@
 use std::path::Path;
 
 use protocol::frame::{Answer, Find, Post, PutBlob, Request};
-use protocol::id::{BlobPrefix, Digest, RoomId};
+use protocol::id::{BlobId, BlobPrefix, Digest, RoomId};
 use protocol::part::{Body, BundlePart, Part};
-use protocol::refusal::RefusalCode;
+use protocol::refusal::{Refusal, RefusalCode};
 use protocol::signed;
 use protocol::statement::Message;
 
 use crate::client::Client;
 use crate::error::Error;
+use crate::limits::SIGN_AGAIN_MAX;
 use crate::link::LinkError;
 use crate::link::transfer::{Progress, upload};
+use crate::report::Send;
 use crate::seat::{self, SpoolEntry, SpooledPost};
+use crate::session::SessionError;
 
 /// Where a handoff stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,50 +29,101 @@ pub struct Posted {
     pub deduplicated: bool,
 }
 
+/// What is to be signed.
+struct Draft {
+    blob: Option<BlobId>,
+    body: String,
+    leave: bool,
+}
+
+/// A message of an earlier process that the hub does not take any more.
+#[derive(Debug, Clone)]
+pub struct Undelivered {
+    /// The room it was for.
+    pub room: RoomId,
+    /// What it said, in short.
+    pub label: String,
+    /// Why the hub does not take it.
+    pub reason: Refusal,
+}
+
 impl Client {
-    /// Hands the bundle in the file `bundle` over to the home room: uploads it, then posts `part`, signed.
+    /// Hands the bundle in the file `bundle` over to the room of this call: uploads it, then posts `part`, signed.
     ///
     /// What an earlier process of this seat had signed and not got answered is posted first, unchanged. The same handoff
     /// of ours (bundle, tips, prerequisites, summary) that still stands posts nothing.
     ///
     /// # Errors
     /// [`Error::Transfer`] when the bytes do not get through; [`Error::Link`] when the hub refuses or cannot be reached
-    /// (what was signed stays in the spool and goes out with the next push); as [`Client::home`] otherwise.
+    /// (what was signed stays in the spool and goes out with the next operation in that room); [`Error::Forked`] while the hub
+    /// shows another history of it; as [`Client::room`] otherwise.
     pub async fn push(
         &mut self,
         bundle: &Path,
         part: BundlePart,
         progress: Option<Progress>,
     ) -> Result<Posted, Error> {
-        let room = self.home().await?;
-        let finished = self.post_spooled(room).await?;
+        let room = self.room().await?;
+        self.rooms[&room].check_shown()?;
         if let Some(seq) = self.standing(room, &part).await? {
-            return Ok(Posted { room, seq, deduplicated: !finished.contains(&seq) });
+            return Ok(Posted { room, seq, deduplicated: !self.delivered.contains(&(room, seq)) });
         }
         let put = PutBlob { room, id: part.blob, size: part.size };
         upload(&self.link, put, bundle, progress).await?;
-        let blob = part.blob;
+        let blob = Some(part.blob);
         let body = Body { parts: vec![Part::Bundle(Box::new(part))], reply_to: None, hops: None };
-        let n = self.rooms[&room].last_n(&self.seat.agent()) + 1;
-        let spooled = self.sign(room, blob, body.to_text(), n);
+        let spooled = self.sign(room, Draft { blob, body: body.to_text(), leave: false }, 0);
         self.post(self.spool.keep(spooled)?).await
     }
 
-    /// Posts what was signed and not answered; returns the places it got.
-    async fn post_spooled(&mut self, room: RoomId) -> Result<Vec<u64>, Error> {
-        let mut places = Vec::new();
-        for spooled in self.spool.pending(self.hub(), room, self.seat.agent())? {
+    /// Posts a body without a blob to a room that was entered.
+    pub(crate) async fn say(&mut self, room: RoomId, body: String, leave: bool) -> Result<Send, Error> {
+        self.rooms[&room].check_shown()?;
+        let spooled = self.sign(room, Draft { blob: None, body, leave }, 0);
+        let posted = self.post(self.spool.keep(spooled)?).await;
+        match posted {
+            Err(Error::Link(error)) if error.refusal() == Some(RefusalCode::NotFound) => {
+                Err(SessionError::NotInRoom { room }.into())
+            }
+            other => other.map(|posted| Send { room, seq: posted.seq }),
+        }
+    }
+
+    /// Returns the messages of earlier processes that the hub does not take any more, each once, so that who wrote them can be
+    /// told.
+    pub fn take_undelivered(&mut self) -> Vec<Undelivered> {
+        std::mem::take(&mut self.undelivered)
+    }
+
+    /// Posts what an earlier process of this seat had signed for a room and not got answered, unchanged and in order.
+    pub(crate) async fn deliver_spooled(&mut self, room: RoomId) -> Result<(), Error> {
+        let pending = self.spool.pending(self.hub(), room, self.seat.agent())?;
+        let is_any = !pending.is_empty();
+        for spooled in pending {
+            let body = spooled.post().body.clone();
             match self.post(spooled).await {
-                Ok(posted) => places.push(posted.seq),
-                // The hub does not want it any more (its blob expired, say); what is pushed now must not suffer.
-                Err(Error::Link(LinkError::Refused(_))) => {}
+                Ok(posted) => drop(self.delivered.insert((room, posted.seq))),
+                // The hub does not want it any more (its blob expired, say); what is done now must not suffer.
+                Err(Error::Link(LinkError::Refused(reason))) => self.give_up(room, &body, reason),
                 Err(error) => return Err(error),
             }
         }
-        if !places.is_empty() {
-            self.home().await?;
+        if is_any { self.refresh(room).await } else { Ok(()) }
+    }
+
+    /// Ends what is spooled for a room that this seat is not in any more.
+    pub(crate) fn drop_spooled(&mut self, room: RoomId, reason: &Refusal) -> Result<(), Error> {
+        for spooled in self.spool.pending(self.hub(), room, self.seat.agent())? {
+            let body = spooled.post().body.clone();
+            spooled.remove();
+            self.give_up(room, &body, reason.clone());
         }
-        Ok(places)
+        Ok(())
+    }
+
+    fn give_up(&mut self, room: RoomId, body: &str, reason: Refusal) {
+        let label = Body::parse(body).ok().and_then(|body| body.parts.first().map(Part::label));
+        self.undelivered.push(Undelivered { room, label: label.unwrap_or_default(), reason });
     }
 
     /// Returns the place of the same handoff of ours in the room, when it still stands and the hub has its bytes.
@@ -92,18 +146,19 @@ impl Client {
         Ok(same.map(|handoff| handoff.seq))
     }
 
-    /// Signs a message.
-    fn sign(&self, room: RoomId, blob: protocol::id::BlobId, body: String, n: u64) -> SpooledPost {
+    /// Signs a message under the number `n`, or the author's next if that is higher.
+    fn sign(&self, room: RoomId, draft: Draft, n: u64) -> SpooledPost {
+        let Draft { blob, body, leave } = draft;
         let state = &self.rooms[&room];
         let header = Message {
             room,
-            n,
+            n: n.max(state.next_n(&self.seat.agent())),
             head: state.head(),
             sent: seat::now(),
             epoch: 0,
             body: Digest::of(body.as_bytes()),
-            blobs: vec![blob],
-            leave: false,
+            blobs: blob.into_iter().collect(),
+            leave,
             needs: Vec::new(),
         };
         let message = signed::sign(self.seat.agent_key(), header).signed().clone();
@@ -140,7 +195,7 @@ impl Client {
                 spooled.remove();
                 return Err(Error::Contradiction { room });
             }
-            self.home().await?;
+            self.refresh(room).await?;
             last = Some(refusal);
             let body = Body::parse(&spooled.post().body).ok();
             if let Some(part) = body.as_ref().and_then(Body::bundle)
@@ -149,16 +204,19 @@ impl Client {
                 spooled.remove();
                 return Ok(Posted { room, seq, deduplicated: true });
             }
-            let n = n.max(self.rooms[&room].last_n(&me) + 1);
-            let anew = self.sign(room, spooled.post().blob, spooled.post().body.clone(), n);
+            let leave = is_leave(spooled.post());
+            let draft = Draft { blob: spooled.post().blob, body: spooled.post().body.clone(), leave };
+            let anew = self.sign(room, draft, n);
             spooled = spooled.replace(anew)?;
         }
         Err(last.map_or(Error::Contradiction { room }, |refusal| LinkError::Refused(refusal).into()))
     }
 }
 
-/// How often a message is signed anew because another process of the seat was faster.
-const SIGN_AGAIN_MAX: usize = 64;
+/// Says whether a spooled message is one by which its author leaves.
+fn is_leave(post: &SpooledPost) -> bool {
+    post.message.clone().verify().is_ok_and(|header| header.statement().leave)
+}
 
 #[cfg(test)]
 impl Client {
@@ -174,7 +232,8 @@ impl Client {
         let room = self.rooms.get_mut(&found.room).unwrap();
         let stored = room.messages(&self.link, places).await.unwrap().remove(0);
         let (message, body) = (stored.header.signed().clone(), stored.body_text.unwrap());
-        let spooled = SpooledPost { hub: self.hub(), room: found.room, blob: part.blob, message, body };
+        let blob = Some(part.blob);
+        let spooled = SpooledPost { hub: self.hub(), room: found.room, blob, message, body };
         drop(self.spool.keep(spooled).unwrap());
         self.spooled(found.room) == 1
     }
@@ -183,7 +242,7 @@ impl Client {
     pub(crate) async fn sign_and_crash(&mut self, room: RoomId, part: &BundlePart) {
         self.home().await.unwrap();
         let body = Body { parts: vec![Part::Bundle(Box::new(part.clone()))], reply_to: None, hops: None };
-        let n = self.rooms[&room].last_n(&self.seat.agent()) + 1;
-        drop(self.spool.keep(self.sign(room, part.blob, body.to_text(), n)).unwrap());
+        let draft = Draft { blob: Some(part.blob), body: body.to_text(), leave: false };
+        drop(self.spool.keep(self.sign(room, draft, 0)).unwrap());
     }
 }

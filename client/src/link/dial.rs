@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use protocol::conn::client::{ClientConfig, ClientFault, KnownHub};
 use protocol::id::Nonce;
-use protocol::key::JoinKey;
+use protocol::invite::SessionKey;
+use protocol::key::{InviteKey, JoinKey};
 use protocol::limits::SUBPROTOCOL;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -113,6 +114,7 @@ pub(crate) struct Dialer {
     tls: Option<Tls>,
     known: KnownHubs,
     join: Option<JoinSecret>,
+    invite: Option<InviteKey>,
     local: Option<LocalHub>,
     patience: Patience,
     /// What stands in for the network.
@@ -189,6 +191,7 @@ impl Dialer {
             origin,
             tls,
             join: settings.join_secret.clone(),
+            invite: settings.invite.as_ref().map(SessionKey::invite_key),
             local,
             patience: Patience::default(),
             #[cfg(test)]
@@ -230,7 +233,7 @@ impl Dialer {
             origin: self.origin.clone(),
             known,
             join,
-            invite: None,
+            invite: self.invite.clone(),
             nonce: Nonce::from_bytes(nonce),
         };
         Ok((socket, config))

@@ -2,18 +2,18 @@
 //! protocol's end of the connection, packets to the socket, and what comes back to who asked.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use protocol::conn::client::{ClientFault, ClientOutput, LoggedIn};
-use protocol::frame::{Answer, Request, RequestId, RequestKind};
+use protocol::frame::{Answer, Event, Request, RequestId, RequestKind};
 use protocol::refusal::RefusalCode;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::connection::Connection;
 use super::dial::{Dialer, Failure};
-use super::{LinkError, TransferEvent, fault_error};
+use super::{Awaited, LinkError, TransferEvent, fault_error};
 use crate::limits;
 
 /// What a handle asks of the driver.
@@ -51,7 +51,7 @@ impl Command {
 }
 
 /// Serves commands until every handle is gone.
-pub(super) async fn run(dialer: Dialer, mut commands: mpsc::Receiver<Command>) {
+pub(super) async fn run(dialer: Dialer, mut commands: mpsc::Receiver<Command>, awaited: Awaited) {
     let mut waiting = VecDeque::new();
     let mut pause = Pause::new();
     let mut limit = dialer.patience().first;
@@ -71,7 +71,7 @@ pub(super) async fn run(dialer: Dialer, mut commands: mpsc::Receiver<Command>) {
             }
         };
         limit = dialer.patience().again;
-        let mut serving = Serving::new(connection);
+        let mut serving = Serving::new(connection, awaited.clone());
         match serving.serve(&mut commands, &mut waiting, &mut pause).await {
             Served::Done => return serving.connection.close().await,
             Served::Cut(fault) => {
@@ -166,19 +166,21 @@ struct Serving {
     upload: Option<Upload>,
     /// What transfers have not taken yet; nothing is read from the socket before they have.
     deliveries: VecDeque<(RequestId, mpsc::Sender<TransferEvent>, TransferEvent)>,
+    awaited: Awaited,
     is_done: bool,
     /// The hub has said that it is shutting down.
     is_closing: bool,
 }
 
 impl Serving {
-    fn new(connection: Connection) -> Self {
+    fn new(connection: Connection, awaited: Awaited) -> Self {
         Self {
             connection,
             open: BTreeMap::new(),
             sources: BTreeMap::new(),
             upload: None,
             deliveries: VecDeque::new(),
+            awaited,
             is_done: false,
             is_closing: false,
         }
@@ -271,6 +273,13 @@ impl Serving {
                     self.hand_on(id, TransferEvent::Chunk(bytes));
                 }
                 ClientOutput::Closed(fault) => return Some(fault),
+                ClientOutput::Event(Event { event, room: Some(room) }) if event == Event::REQUESTS => {
+                    let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
+                    // More rooms than a user has are no hint for anybody.
+                    if awaited.len() < limits::AWAITED_ROOMS_MAX {
+                        awaited.insert(room);
+                    }
+                }
                 ClientOutput::LoggedIn(_) | ClientOutput::Event(_) => {}
             }
         }

@@ -8,13 +8,15 @@ mod drive;
 mod tls;
 pub mod transfer;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use protocol::conn::client::{ClientFault, LoggedIn};
 use protocol::frame::{Answer, Go, Request};
+use protocol::id::RoomId;
 use protocol::key::HubId;
 use protocol::refusal::{Refusal, RefusalCode};
 use tokio::sync::{mpsc, oneshot};
@@ -192,7 +194,11 @@ pub struct Link {
     task: JoinHandle<()>,
     patience: Patience,
     address: String,
+    awaited: Awaited,
 }
+
+/// The rooms in which somebody asks to join, by the hub's events on the connections so far.
+pub(crate) type Awaited = Arc<Mutex<BTreeSet<RoomId>>>;
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -205,8 +211,9 @@ impl Link {
     pub(crate) fn new(dialer: Dialer) -> Self {
         let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
         let (patience, address) = (dialer.patience(), dialer.address());
-        let task = tokio::spawn(drive::run(dialer, receiver));
-        Self { commands, task, patience, address }
+        let awaited = Awaited::default();
+        let task = tokio::spawn(drive::run(dialer, receiver, awaited.clone()));
+        Self { commands, task, patience, address, awaited }
     }
 
     /// Connects and logs in unless that is done, and returns what the hub said of itself and whether this connection has
@@ -228,6 +235,7 @@ impl Link {
     pub async fn request(&self, request: Request) -> Result<Answer, LinkError> {
         let wait = match &request {
             Request::Pull(pull) => Duration::from_millis(pull.wait_ms.unwrap_or(0)),
+            Request::JoinState(state) => Duration::from_millis(state.wait_ms.unwrap_or(0)),
             _ => Duration::ZERO,
         };
         let (reply, answer) = oneshot::channel();
@@ -254,6 +262,11 @@ impl Link {
         drop(self.commands);
         // A panic of the driver has been printed; there is nothing to close then.
         self.task.await.ok();
+    }
+
+    /// Returns the rooms in which the hub has said that somebody asks to join, once each.
+    pub(crate) fn take_awaited(&self) -> BTreeSet<RoomId> {
+        std::mem::take(&mut *self.awaited.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Returns where the hub is, for people.

@@ -13,7 +13,7 @@ use crate::files;
 /// # Errors
 /// [`SeatError::DamagedKey`] when the file holds no seed of this kind, [`SeatError::File`] when it cannot be used
 /// as a private file, [`SeatError::Random`] when the system gives no random bytes.
-pub(super) fn load_or_create<K: Kind>(path: &Path) -> Result<SecretKey<K>, SeatError> {
+pub(crate) fn load_or_create<K: Kind>(path: &Path) -> Result<SecretKey<K>, SeatError> {
     if let Some(key) = load(path)? {
         return Ok(key);
     }
@@ -32,7 +32,7 @@ pub(super) fn load_or_create<K: Kind>(path: &Path) -> Result<SecretKey<K>, SeatE
 ///
 /// # Errors
 /// As [`load_or_create`].
-pub(super) fn load<K: Kind>(path: &Path) -> Result<Option<SecretKey<K>>, SeatError> {
+pub(crate) fn load<K: Kind>(path: &Path) -> Result<Option<SecretKey<K>>, SeatError> {
     let Some(bytes) = files::read_private(path)? else { return Ok(None) };
     let text = String::from_utf8(bytes).unwrap_or_default();
     match SecretKey::from_seed_text(&text) {

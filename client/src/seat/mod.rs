@@ -3,7 +3,7 @@
 
 mod cache;
 mod hubs;
-mod keys;
+pub(crate) mod keys;
 mod rooms;
 mod spool;
 
@@ -319,6 +319,11 @@ pub fn now() -> UnixMillis {
 pub fn in_use(data: &Path, seat_dir: Option<&Path>) -> Result<Option<InUse>, SeatError> {
     let dir = seat_dir.map(real_path).transpose()?;
     Ok(read_state(&data.join("seats").join(format!("{}.json", stem(dir.as_deref()))))?.in_use)
+}
+
+/// Returns the user who has vouched for the seat with the state file `path`, if one has.
+pub(crate) fn vouching(path: &Path) -> Result<Option<UserId>, SeatError> {
+    Ok(read_state(path)?.statement.map(|vouched| vouched.by()))
 }
 
 /// Names the files of the seat of a git directory.

@@ -38,8 +38,9 @@ pub struct SpooledPost {
     pub hub: HubId,
     /// The room it is for.
     pub room: RoomId,
-    /// The blob it refers to, uploaded before it was signed.
-    pub blob: BlobId,
+    /// The blob it refers to, uploaded before it was signed, if it refers to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blob: Option<BlobId>,
     /// The header as signed.
     pub message: Signed<Message>,
     /// The body's text, whose hash the header names.
@@ -232,7 +233,7 @@ mod tests {
         SpooledPost {
             hub: HubKey::from_seed(&[1; 32]).public(),
             room,
-            blob: BlobId::of(b"blob"),
+            blob: Some(BlobId::of(b"blob")),
             message,
             body,
         }
@@ -272,6 +273,21 @@ mod tests {
         assert_eq!(posts(&pending(&spool, &one)), [&two]);
         let elsewhere = SpooledPost { hub: HubKey::from_seed(&[9; 32]).public(), ..one };
         assert!(pending(&spool, &elsewhere).is_empty());
+    }
+
+    #[test]
+    fn a_message_without_a_blob_is_kept_and_what_an_older_version_kept_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(dir.path()).unwrap();
+        let text = SpooledPost { blob: None, ..post(1, 1) };
+        drop(spool.keep(text.clone()).unwrap());
+        assert_eq!(posts(&pending(&spool, &text)), [&text]);
+        // As the first version wrote it, where every message had a blob.
+        let old = post(2, 1);
+        let written = json::write(&old);
+        assert!(written.contains("\"blob\":\""), "{written}");
+        files::replace(&path_of(&spool, &old), written.as_bytes()).unwrap();
+        assert_eq!(posts(&pending(&spool, &old)), [&old]);
     }
 
     #[test]

@@ -53,9 +53,9 @@ pub enum SessionError {
     /// The act makes no sense as the room stands.
     #[error(transparent)]
     Act(#[from] ActError),
-    /// The hub has shown another history of the room, and nobody has looked at that yet.
-    #[error("the hub has shown another history of session {room} than before")]
-    Forked {
+    /// Who opened a session cannot leave it.
+    #[error("session {room} is yours: who opened it cannot leave")]
+    OwnerLeaves {
         /// The room.
         room: RoomId,
     },
@@ -129,7 +129,9 @@ impl SessionError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::NotOwner { .. } | Self::NoUserKey { .. } => "not_owner",
-            Self::Home | Self::Name { .. } | Self::Empty | Self::KeyBounds => "usage",
+            Self::Home | Self::OwnerLeaves { .. } | Self::Name { .. } | Self::Empty | Self::KeyBounds => {
+                "usage"
+            }
             Self::NoSuch { .. } | Self::NotInRoom { .. } => "not_found",
             Self::Unclear { .. } => "ambiguous",
             Self::Act(error) => match error {
@@ -139,7 +141,7 @@ impl SessionError {
                 ActError::NotMember => "not_found",
                 ActError::Home | ActError::Unlawful | ActError::Member | ActError::Unknown => "conflict",
             },
-            Self::Forked { .. } | Self::Admission(_) => "verification_failed",
+            Self::Admission(_) => "verification_failed",
             Self::OtherHub { .. } => "wrong_hub",
             Self::TooLong { .. } => "too_large",
             Self::Clock { .. } => "wrong_clock",
@@ -166,8 +168,8 @@ impl SessionError {
             Self::Act(ActError::Denied) => "a denial is final; let them ask from another seat",
             Self::Act(ActError::Closed) => "open another one with `git parler open`",
             Self::Act(_) => "`git parler status` shows who is here",
-            Self::Forked { .. } => {
-                "compare with the others what they see; `git parler use --accept-fork` takes the log as the hub shows it now"
+            Self::OwnerLeaves { .. } => {
+                "`git parler close` ends it for everybody; `git parler use home` goes home from it, and back at any time"
             }
             Self::Admission(_) => "ask the owner whether the hub can be trusted; nothing was taken from it",
             Self::OtherHub { .. } => "leave `--hub` away, or ask for a key of this hub's",

@@ -1,5 +1,20 @@
-//! Sessions: rooms with a key, in which the owner approves each joiner.
+//! Sessions: rooms with a key, in which the owner approves each joiner. What a hub says of one is checked before it is believed:
+//! keys and requests by the owner's client, the admission by the joiner's, and the log by both, in [`crate::room`].
 
+mod act;
 mod error;
+mod gate;
+mod join;
+mod keys;
+mod looks;
+mod open;
+mod record;
+mod rooms;
+mod select;
+mod talk;
+mod user;
 
 pub use error::{SessionError, Thing};
+pub use join::{JoinOutcome, Joining};
+pub use open::OpenSession;
+pub use user::{export_user, import_user};

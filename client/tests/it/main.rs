@@ -10,3 +10,5 @@ mod local;
 mod lossy;
 #[cfg(test)]
 mod processes;
+#[cfg(test)]
+mod session;

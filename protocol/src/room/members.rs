@@ -340,6 +340,11 @@ impl Members {
         self.standings.get(agent)
     }
 
+    /// Returns everybody of whom chain or leaves say something.
+    pub fn agents(&self) -> impl Iterator<Item = AgentId> {
+        self.standings.keys().copied()
+    }
+
     /// Returns who is admitted for an entry at `seq`; the owner's seats are not among them.
     pub fn admitted(&self, seq: u64) -> impl Iterator<Item = (AgentId, &Admission)> {
         self.standings.iter().filter_map(move |(agent, standing)| Some((*agent, standing.admission(seq)?)))

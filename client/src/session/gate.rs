@@ -1,0 +1,245 @@
+//! The owner's gate: who asks to join, what of it holds, and the decision.
+
+use protocol::frame::{Answer, JoinerState, KeyRow, RequestList, Requests};
+use protocol::frame::{JoinRequest, Request};
+use protocol::id::RoomId;
+use protocol::key::InviteId;
+use protocol::room::{ActError, CheckedRequest, check_request};
+use protocol::signed::Signed;
+use protocol::statement::{Admit, Key, Op, Role};
+use protocol::words::words;
+
+use super::looks::confusable_with;
+use super::select::{Named, select};
+use super::{SessionError, Thing};
+use crate::client::Client;
+use crate::error::Error;
+use crate::report::{self, Agent, Decision, RejectedRequest};
+use crate::seat;
+
+/// Who asks to join a room, checked.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    pub(super) offered: Vec<CheckedRequest>,
+    pub(super) rejected: Vec<RejectedRequest>,
+    pub(super) keys: Vec<KeyRow>,
+}
+
+impl Client {
+    /// Returns who asks to join the session of this call. Each request was checked: that the joiner signed it, that it came by
+    /// a key of the owner's for this room which is not over, and what its name looks like. The others are told with a reason.
+    ///
+    /// # Errors
+    /// [`SessionError::NotOwner`] when another user has opened the session; as [`Client::room`] otherwise.
+    pub async fn requests(&mut self) -> Result<report::Requests, Error> {
+        let room = self.session().await?;
+        let gate = self.gate(room).await?;
+        Ok(self.reported(room, gate))
+    }
+
+    /// Lets somebody who asks into the session of this call: with all that was said before, or none of it. Without a word on
+    /// that the session's own rule counts, as it was opened.
+    ///
+    /// # Errors
+    /// [`SessionError::NotOwner`] and [`SessionError::NoUserKey`] for who may not; [`SessionError::NoSuch`] and
+    /// [`SessionError::Unclear`] for a selector that means nobody or several; [`SessionError::Act`] when that agent was denied;
+    /// [`Error::Forked`]; as [`Client::room`] otherwise.
+    pub async fn approve(&mut self, joiner: &str, no_history: Option<bool>) -> Result<Decision, Error> {
+        let room = self.owned().await?;
+        let gate = self.gate(room).await?;
+        let request = match selected(joiner, &gate.offered) {
+            Err(SessionError::NoSuch { .. }) => return self.decided(room, joiner, JoinerState::Member),
+            other => other?,
+        };
+        self.admit(room, request, no_history).await
+    }
+
+    /// Turns somebody who asks away, for good: no later admission of that agent counts in this room.
+    ///
+    /// # Errors
+    /// As [`Client::approve`]; [`SessionError::Act`] when that agent is in the room by now.
+    pub async fn deny(&mut self, joiner: &str) -> Result<Decision, Error> {
+        let room = self.owned().await?;
+        let gate = self.gate(room).await?;
+        let request = match selected(joiner, &gate.offered) {
+            Err(SessionError::NoSuch { .. }) => return self.decided(room, joiner, JoinerState::Denied),
+            other => other?,
+        };
+        let joiner = Agent { id: request.agent, name: request.name.clone() };
+        self.act(room, |_| Op::Deny { agents: vec![joiner.id] }).await?;
+        Ok(Decision { room, joiner, state: JoinerState::Denied })
+    }
+
+    /// Lets everybody into the session of this call who asks by a key that says so.
+    ///
+    /// # Errors
+    /// As [`Client::approve`].
+    pub async fn approve_auto(&mut self) -> Result<Vec<Decision>, Error> {
+        let room = self.owned().await?;
+        let gate = self.gate(room).await?;
+        let mut decisions = Vec::new();
+        for request in gate.offered.iter().filter(|request| request.is_auto) {
+            decisions.push(self.admit(room, request, None).await?);
+        }
+        Ok(decisions)
+    }
+
+    /// Counts the requests to join of which the hub has told on this connection, in all sessions of this user. It costs nothing
+    /// where it has told of none.
+    pub async fn pending_requests_hint(&mut self) -> Option<u64> {
+        let mut count = 0;
+        for room in self.link.take_awaited() {
+            // A hint that cannot be looked at is none; the commands that need it say what is wrong.
+            if self.enter(room).await.is_ok()
+                && let Ok(gate) = self.gate(room).await
+            {
+                count += gate.offered.len() as u64;
+            }
+        }
+        (count > 0).then_some(count)
+    }
+
+    /// Asks who wants to join a room, and checks each request.
+    pub(super) async fn gate(&mut self, room: RoomId) -> Result<Gate, Error> {
+        let known = &self.rooms[&room];
+        let owner = known.owner();
+        if owner != self.seat.user() {
+            return Err(SessionError::NotOwner { room, owner }.into());
+        }
+        let (mut gate, mut after) = (Gate::default(), None);
+        for _ in 0..GATE_PAGES_MAX {
+            let request = Request::Requests(Requests { room, after });
+            let Answer::Requests(RequestList { requests, more, keys }) = self.link.request(request).await?
+            else {
+                unreachable!("an answer is read by the kind of its request")
+            };
+            if after.is_none() {
+                gate.keys = keys;
+            }
+            after = requests.last().map(|request| request.ask.join.digest());
+            for request in requests {
+                self.check(room, &request, &mut gate);
+            }
+            if !more || after.is_none() {
+                break;
+            }
+        }
+        Ok(gate)
+    }
+
+    fn check(&self, room: RoomId, request: &JoinRequest, gate: &mut Gate) {
+        let (id, members) = (request.ask.join.by(), self.rooms[&room].members());
+        let is_member = members.standing(&id).is_some_and(|of| of.admission(u64::MAX).is_some());
+        if is_member || members.is_denied(&id) {
+            // Decided meanwhile, whatever the hub still lists.
+            return;
+        }
+        let checked = check_request(request, self.hub(), room, members.owner(), seat::now());
+        match checked {
+            Err(fault) => gate.rejected.push(RejectedRequest { id, reason: fault.to_string() }),
+            Ok(checked) if is_used_up(&request.key, members.uses(&checked.invite)) => {
+                let reason = "the key of the request has admitted as many as it may".to_owned();
+                gate.rejected.push(RejectedRequest { id, reason });
+            }
+            // Once each, however often the hub lists it.
+            Ok(checked) if gate.offered.iter().any(|offered| offered.agent == checked.agent) => {}
+            Ok(checked) => gate.offered.push(checked),
+        }
+    }
+
+    /// Returns the requests as they are told.
+    pub(super) fn reported(&self, room: RoomId, gate: Gate) -> report::Requests {
+        let members = self.rooms[&room].present();
+        let others = gate.offered.iter().map(|request| (request.agent, request.name.as_str()));
+        let present = members.iter().map(|(agent, _)| (agent.id, agent.name.as_str()));
+        let names: Vec<_> = present.chain(others).collect();
+        let offered = gate.offered.iter().map(|request| report::JoinRequest {
+            id: request.agent,
+            name: request.name.clone(),
+            words: words(&request.agent),
+            first_seen: request.first_seen,
+            confusable_with: confusable_with((request.agent, &request.name), &names),
+            auto: request.is_auto,
+        });
+        report::Requests { requests: offered.collect(), rejected: gate.rejected }
+    }
+
+    async fn admit(
+        &mut self,
+        room: RoomId,
+        request: &CheckedRequest,
+        no_history: Option<bool>,
+    ) -> Result<Decision, Error> {
+        let no_history = match no_history {
+            Some(no_history) => no_history,
+            None => self.record(room)?.load()?.no_history,
+        };
+        let joiner = Agent { id: request.agent, name: request.name.clone() };
+        self.act(room, |at| {
+            Op::Admit(Admit {
+                agent: request.agent,
+                name: request.name.clone(),
+                role: Role::Member,
+                floor: if no_history { at.seq } else { 0 },
+                at,
+                key: Some(request.invite),
+                user: request.user,
+            })
+        })
+        .await?;
+        Ok(Decision { room, joiner, state: JoinerState::Member })
+    }
+
+    /// Answers for somebody who does not ask any more, since another seat of the owner has decided the same.
+    fn decided(&self, room: RoomId, selector: &str, wanted: JoinerState) -> Result<Decision, Error> {
+        let members = self.rooms[&room].members();
+        let known = members.agents().map(|id| self.rooms[&room].agent(id));
+        let named = known.map(|agent| Named {
+            id: agent.id.to_string(),
+            words: Some(words(&agent.id)),
+            name: Some(agent.name.clone()),
+            of: agent,
+        });
+        let joiner: Agent = select(Thing::Joiner, selector, named)?;
+        let is_member = members.standing(&joiner.id).is_some_and(|of| of.admission(u64::MAX).is_some());
+        match (wanted, is_member, members.is_denied(&joiner.id)) {
+            (JoinerState::Member, true, _) | (JoinerState::Denied, false, true) => {
+                Ok(Decision { room, joiner, state: wanted })
+            }
+            (JoinerState::Denied, true, _) => Err(SessionError::Act(ActError::Member).into()),
+            (JoinerState::Member, _, true) => Err(SessionError::Act(ActError::Denied).into()),
+            _ => Err(SessionError::NoSuch { what: Thing::Joiner, selector: selector.to_owned() }.into()),
+        }
+    }
+}
+
+fn selected<'a>(selector: &str, offered: &'a [CheckedRequest]) -> Result<&'a CheckedRequest, SessionError> {
+    let named = offered.iter().map(|request| Named {
+        of: request,
+        id: request.agent.to_string(),
+        words: Some(words(&request.agent)),
+        name: Some(request.name.clone()),
+    });
+    select(Thing::Joiner, selector, named)
+}
+
+/// Says whether the key with this statement, which was checked, has admitted as many as it may.
+fn is_used_up(key: &Signed<Key>, uses: u64) -> bool {
+    key.clone().verify().is_ok_and(|key| uses >= key.statement().max_uses)
+}
+
+/// Returns the keys of a room that its owner made, with what is known of them.
+pub(super) fn own_keys(
+    keys: Vec<KeyRow>,
+    room: RoomId,
+    owner: protocol::key::UserId,
+) -> impl Iterator<Item = (InviteId, Key, bool)> {
+    keys.into_iter().filter_map(move |row| {
+        let key = row.key.verify().ok()?;
+        let said = key.statement();
+        (key.by() == owner && said.room == room).then(|| (said.invite, said.clone(), row.revoked))
+    })
+}
+
+/// How many pages of requests are asked for: as many as all keys of a room can bring.
+const GATE_PAGES_MAX: usize = 64;

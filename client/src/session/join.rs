@@ -1,0 +1,203 @@
+//! Asking to join: filed once and kept on disk, so that any later run goes on with it, and believed only with proof.
+
+use std::time::Duration;
+
+use protocol::frame::{Answer, AskToJoin, JoinState, JoinerState, Request};
+use protocol::id::{Digest, RoomId};
+use protocol::invite::SessionKey;
+use protocol::limits::PULL_WAIT_MILLIS_MAX;
+use protocol::refusal::RefusalCode;
+use protocol::room::room_id;
+use protocol::signed::{self, Signed};
+use protocol::statement::{ASK, Genesis, Join, is_name};
+
+use super::SessionError;
+use super::record::{JoinFile, JoinRecord};
+use crate::client::Client;
+use crate::error::Error;
+use crate::seat;
+use crate::settings::HubAddress;
+
+/// A request to join that was filed.
+#[derive(Debug)]
+pub struct Joining {
+    key: SessionKey,
+    name: String,
+    file: JoinFile,
+    record: JoinRecord,
+    /// Whether it was filed by this process.
+    is_fresh: bool,
+}
+
+/// What became of a request to join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinOutcome {
+    /// Nobody has decided.
+    Pending,
+    /// The owner turned this seat away, for good.
+    Denied,
+    /// This seat was in the room, and was put out or left.
+    Removed,
+    /// The owner has admitted this seat, which was checked; the room is in use.
+    Member(RoomId),
+}
+
+impl Client {
+    /// Asks to join the session that `key` is for, under `name`. A request that this seat has filed before by the same key is
+    /// found and gone on with, also by another process.
+    ///
+    /// # Errors
+    /// [`SessionError::OtherHub`] when the key is for another hub than this one, [`SessionError::Name`] for a name that is
+    /// empty, longer than 100 bytes or cannot be shown, [`Error::Link`] with `key_refused` when the key admits nobody, whatever
+    /// the reason.
+    pub async fn join(&mut self, key: &SessionKey, name: &str) -> Result<Joining, Error> {
+        let found = self.settings.hub.origin();
+        if let Some(wanted) = key.origin().map(origin_of).filter(|wanted| *wanted != found) {
+            return Err(SessionError::OtherHub { wanted, found }.into());
+        }
+        if !is_name(name) {
+            return Err(SessionError::Name { name: name.to_owned() }.into());
+        }
+        let invite = key.invite_key().public();
+        let file = JoinFile::of(self.seat.data(), &self.seat.agent(), &invite)?;
+        let kept = file.load()?.filter(|record| record.hub == self.hub());
+        let record = match kept {
+            Some(record) => record,
+            None => self.asking(key, name)?,
+        };
+        let mut joining = Joining { key: key.clone(), name: name.to_owned(), file, record, is_fresh: false };
+        if joining.record.request.is_none() {
+            self.file(&mut joining).await?;
+        }
+        Ok(joining)
+    }
+
+    /// Says what became of a request, or waits for the decision as long as `wait`. Once it was for letting this seat in, the
+    /// proof of that is checked (the room is the key's, on this hub, and its owner has signed), and the room is in use.
+    ///
+    /// # Errors
+    /// [`SessionError::Admission`] when the hub says so and does not prove it; nothing was taken from it then. [`Error::Link`]
+    /// with `key_refused` when the key has ended meanwhile.
+    pub async fn join_state(
+        &mut self,
+        joining: &mut Joining,
+        wait: Option<Duration>,
+    ) -> Result<JoinOutcome, Error> {
+        let mut left = wait.unwrap_or_default();
+        loop {
+            let part = left.min(Duration::from_millis(PULL_WAIT_MILLIS_MAX));
+            let Some(request) = joining.record.request else {
+                self.file(joining).await?;
+                continue;
+            };
+            let wait_ms = (!part.is_zero()).then(|| u64::try_from(part.as_millis()).unwrap_or(u64::MAX));
+            let asked = self.link.request(Request::JoinState(JoinState { request, wait_ms })).await;
+            let standing = match asked {
+                Ok(Answer::JoinState(standing)) => standing,
+                Ok(_) => unreachable!("an answer is read by the kind of its request"),
+                // The hub keeps requests for some days only. A new one is as good.
+                Err(error) if error.refusal() == Some(RefusalCode::NotFound) && !joining.is_fresh => {
+                    self.file_anew(joining).await?;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            match standing.state {
+                JoinerState::Pending => {}
+                JoinerState::Denied => return Ok(JoinOutcome::Denied),
+                // That was another time, and this seat asks again.
+                JoinerState::Removed if !joining.is_fresh => {
+                    self.file_anew(joining).await?;
+                    continue;
+                }
+                JoinerState::Removed => {
+                    joining.file.remove();
+                    return Ok(JoinOutcome::Removed);
+                }
+                JoinerState::Member => {
+                    let room = self.let_in(joining, standing.genesis).await?;
+                    return Ok(JoinOutcome::Member(room));
+                }
+            }
+            left = left.saturating_sub(part);
+            if left.is_zero() {
+                return Ok(JoinOutcome::Pending);
+            }
+        }
+    }
+
+    /// Signs a request to join.
+    fn asking(&self, key: &SessionKey, name: &str) -> Result<JoinRecord, Error> {
+        let invite = key.invite_key();
+        let statement = Join {
+            hub: self.hub(),
+            room12: key.room12(),
+            invite: invite.public(),
+            name: name.to_owned(),
+            asked: seat::now(),
+            needs: Vec::new(),
+        };
+        let join = signed::sign(self.seat.agent_key(), statement);
+        let ask = signed::countersign(&invite, ASK, &join.digest());
+        let vouched = self.seat.statement(seat::now())?;
+        let ask = AskToJoin { join: join.signed().clone(), ask, seat: Some(vouched.signed().clone()) };
+        Ok(JoinRecord { hub: self.hub(), key: key.to_string(), ask, request: None })
+    }
+
+    /// Hands a request in. It is on disk before, as signed, so that a crash in between files no second one.
+    async fn file(&self, joining: &mut Joining) -> Result<(), Error> {
+        joining.file.save(&joining.record)?;
+        let ask = Box::new(joining.record.ask.clone());
+        let request: Digest = match self.link.request(Request::Join(ask)).await {
+            Ok(Answer::Join(asked)) => asked.request,
+            Ok(_) => unreachable!("an answer is read by the kind of its request"),
+            Err(error) => {
+                if error.refusal().is_some() {
+                    // Not filed: the next attempt begins anew.
+                    joining.file.remove();
+                }
+                return Err(error.into());
+            }
+        };
+        joining.record.request = Some(request);
+        joining.file.save(&joining.record)?;
+        joining.is_fresh = true;
+        Ok(())
+    }
+
+    async fn file_anew(&self, joining: &mut Joining) -> Result<(), Error> {
+        joining.record = self.asking(&joining.key, &joining.name)?;
+        self.file(joining).await
+    }
+
+    /// Checks that this seat was let in, and takes the room into use.
+    async fn let_in(&mut self, joining: &Joining, genesis: Option<Signed<Genesis>>) -> Result<RoomId, Error> {
+        use protocol::room::AdmissionError;
+        let genesis = genesis.ok_or(SessionError::Admission(AdmissionError::NotAdmitted))?;
+        let genesis = genesis.verify().map_err(|e| SessionError::Admission(AdmissionError::Genesis(e)))?;
+        let room = room_id(&genesis);
+        if room.room12() != joining.key.room12() {
+            return Err(SessionError::Admission(AdmissionError::OtherRoom).into());
+        }
+        self.without_invite().await?;
+        if genesis.by() != self.seat.user() {
+            let known = self.admitted(&genesis).await?;
+            self.rooms.insert(room, known);
+        }
+        self.enter(room).await?;
+        self.set_in_use(Some(room))?;
+        Ok(room)
+    }
+}
+
+impl Joining {
+    /// Returns how the hub names the request.
+    pub fn request(&self) -> Option<Digest> {
+        self.record.request
+    }
+}
+
+/// Returns an origin in its one spelling; what is none stays as it is, and is that of no hub.
+fn origin_of(text: &str) -> String {
+    text.parse::<HubAddress>().map_or_else(|_| text.to_owned(), |address| address.origin())
+}

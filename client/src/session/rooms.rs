@@ -1,0 +1,329 @@
+//! Which room a command works in: the one in use, the home, or one that was named; and the list of all there are.
+
+use protocol::frame::{Ack, Answer, Chain, Request, RoomRow, Rooms};
+use protocol::id::RoomId;
+use protocol::limits::PULL_ENTRIES_MAX;
+use protocol::refusal::RefusalCode;
+use protocol::room::{check_admission, room_id};
+use protocol::signed::Verified;
+use protocol::statement::{Genesis, LogPoint, Role, RoomKind};
+
+use super::select::{Named, select};
+use super::{SessionError, Thing};
+use crate::client::Client;
+use crate::error::Error;
+use crate::limits::UNREAD_PAGES_MAX;
+use crate::link::LinkError;
+use crate::report;
+use crate::room::{Content, Room};
+use crate::seat::{InUse, RoomMemory};
+use crate::settings::RoomChoice;
+
+impl Client {
+    /// Returns the room of this call, with what is new in it verified: the session in use or named, else the home. What an
+    /// earlier process of this seat had signed for it and not got answered is sent first.
+    ///
+    /// # Errors
+    /// [`SessionError::NoSuch`] and [`SessionError::Unclear`] for a name that means none or several;
+    /// [`SessionError::NotInRoom`] when this seat is not in it any more; [`Error::NoHome`]; [`Error::Link`] and
+    /// [`Error::Seat`] as ever. That the hub has shown another history is no error here.
+    pub async fn room(&mut self) -> Result<RoomId, Error> {
+        let room = match self.chosen().await? {
+            Some(room) => self.enter(room).await?,
+            None => self.open_home().await?,
+        };
+        self.deliver_spooled(room).await?;
+        Ok(room)
+    }
+
+    /// Returns the session of this call, as [`Client::room`] does.
+    ///
+    /// # Errors
+    /// [`SessionError::Home`] when that is the home; as [`Client::room`] otherwise.
+    pub async fn session(&mut self) -> Result<RoomId, Error> {
+        let room = self.room().await?;
+        match self.rooms[&room].kind() {
+            RoomKind::Home => Err(SessionError::Home.into()),
+            RoomKind::Session | RoomKind::Service => Ok(room),
+        }
+    }
+
+    /// Takes the session that `selector` names into use, by the beginning of its id or by its topic; `None` goes back to the
+    /// home. What is in use is remembered for this seat.
+    ///
+    /// # Errors
+    /// As [`Client::room`].
+    pub async fn use_session(&mut self, selector: Option<&str>) -> Result<report::Use, Error> {
+        let room = match selector {
+            Some(selector) => {
+                let room = self.named(selector).await?;
+                self.enter(room).await?
+            }
+            None => self.open_home().await?,
+        };
+        let session = (self.rooms[&room].kind() != RoomKind::Home).then_some(room);
+        self.set_in_use(session)?;
+        let topic = self.topic(room).await?;
+        Ok(report::Use { session, room, topic })
+    }
+
+    /// Takes the log of the room of this call as the hub shows it now, although it has shown another history before.
+    ///
+    /// # Errors
+    /// [`Error::Forked`] when the log does not hold even by itself; as [`Client::room`] otherwise.
+    pub async fn accept_fork(&mut self) -> Result<report::Use, Error> {
+        let room = match self.chosen().await? {
+            Some(room) => self.enter(room).await?,
+            None => self.open_home().await?,
+        };
+        let rows = self.rows().await?;
+        let row = rows.into_iter().find(|row| row.room == room).ok_or(SessionError::NotInRoom { room })?;
+        let known = self.rooms.get_mut(&room).expect("a room that was entered");
+        if known.fork().is_some() {
+            known.accept_fork(&self.link, row.end).await?;
+        }
+        let session = (self.rooms[&room].kind() != RoomKind::Home).then_some(room);
+        let topic = self.topic(room).await?;
+        Ok(report::Use { session, room, topic })
+    }
+
+    /// Returns the sessions that this seat is in and those that its user has opened, by rising id.
+    ///
+    /// # Errors
+    /// [`Error::Link`] and [`Error::Seat`] as ever.
+    pub async fn sessions(&mut self) -> Result<report::Sessions, Error> {
+        let in_use = self.in_use()?;
+        let mut sessions = Vec::new();
+        for row in self.rows().await? {
+            let Some(genesis) = self.genesis(&row).filter(is_session) else { continue };
+            self.enter(row.room).await?;
+            let topic = self.topic(row.room).await?;
+            let unread = self.unread(row.room, row.cursor).await?;
+            let room = &self.rooms[&row.room];
+            let is_owner = genesis.by() == self.seat.user();
+            sessions.push(report::Session {
+                room: row.room,
+                topic,
+                owner: genesis.by(),
+                role: if is_owner { Role::Owner } else { Role::Member },
+                unread,
+                pending: row.pending.filter(|_| is_owner).unwrap_or(0),
+                closed: room.members().closed().is_some(),
+                in_use: in_use == Some(row.room),
+            });
+        }
+        Ok(report::Sessions { sessions })
+    }
+
+    /// Returns the session that was named or is in use; `None` for the home.
+    async fn chosen(&mut self) -> Result<Option<RoomId>, Error> {
+        match self.settings.room.clone() {
+            RoomChoice::Home => Ok(None),
+            RoomChoice::InUse => self.in_use(),
+            RoomChoice::Named(selector) => self.named(&selector).await.map(Some),
+        }
+    }
+
+    /// Returns the session that this seat works in at this hub.
+    fn in_use(&self) -> Result<Option<RoomId>, Error> {
+        let in_use = self.seat.in_use()?.filter(|in_use| in_use.origin == self.settings.hub.origin());
+        Ok(in_use.map(|in_use| in_use.room))
+    }
+
+    /// Remembers the session that this seat works in.
+    pub(crate) fn set_in_use(&self, session: Option<RoomId>) -> Result<(), Error> {
+        let origin = self.settings.hub.origin();
+        Ok(self.seat.set_in_use(session.map(|room| InUse { origin, room }))?)
+    }
+
+    /// Goes back to the home where `room` is in use.
+    pub(crate) fn use_no_more(&self, room: RoomId) -> Result<(), Error> {
+        if self.in_use()? == Some(room) { self.set_in_use(None) } else { Ok(()) }
+    }
+
+    /// Finds the room that a selector names. Topics are looked up where no id begins so.
+    async fn named(&mut self, selector: &str) -> Result<RoomId, Error> {
+        let rows = self.rows().await?;
+        let mut all: Vec<_> = rows.iter().filter_map(|row| self.genesis(row)).collect();
+        let named = |id: RoomId, name| Named { of: id, id: id.to_string(), words: None, name };
+        let by_id = all.iter().map(|genesis| named(room_id(genesis), None));
+        match select(Thing::Session, selector, by_id) {
+            Err(SessionError::NoSuch { .. }) => {}
+            other => return Ok(other?),
+        }
+        let mut with_topics = Vec::new();
+        all.retain(is_session);
+        for room in all.iter().map(room_id) {
+            self.enter(room).await?;
+            with_topics.push(named(room, self.topic(room).await?));
+        }
+        Ok(select(Thing::Session, selector, with_topics)?)
+    }
+
+    /// Returns the rooms of this seat, as the hub lists them.
+    pub(crate) async fn rows(&self) -> Result<Vec<RoomRow>, Error> {
+        let (mut rows, mut after): (Vec<RoomRow>, _) = (Vec::new(), None);
+        loop {
+            let request = Rooms { after, reader: Some(crate::client::READER.to_owned()) };
+            let Answer::Rooms(page) = self.link.request(Request::Rooms(request)).await? else {
+                unreachable!("an answer is read by the kind of its request")
+            };
+            let last = page.rooms.last().map(|row| row.room);
+            rows.extend(page.rooms);
+            match last.filter(|last| page.more && Some(*last) > after) {
+                Some(last) => after = Some(last),
+                None => return Ok(rows),
+            }
+        }
+    }
+
+    /// Returns the statement that opened a listed room, when it holds and is for this hub.
+    fn genesis(&self, row: &RoomRow) -> Option<Verified<Genesis>> {
+        let genesis = row.genesis.clone().verify().ok()?;
+        (room_id(&genesis) == row.room && genesis.statement().hub == self.hub()).then_some(genesis)
+    }
+
+    /// Takes up a room that this seat is in, and verifies what is new in it.
+    ///
+    /// # Errors
+    /// [`SessionError::NotInRoom`] when it is not; [`SessionError::Admission`] when the hub does not prove that it is.
+    pub(crate) async fn enter(&mut self, id: RoomId) -> Result<RoomId, Error> {
+        if !self.rooms.contains_key(&id) {
+            let room = match Room::remembered(self.memory(id)?, self.seat.agent())? {
+                Some(room) => room,
+                None => self.meet(id).await?,
+            };
+            self.rooms.insert(id, room);
+        }
+        self.refresh(id).await?;
+        Ok(id)
+    }
+
+    /// Verifies what is new in a room that was taken up.
+    pub(crate) async fn refresh(&mut self, id: RoomId) -> Result<(), Error> {
+        let room = self.rooms.get_mut(&id).expect("a room that was taken up");
+        // To wherever the log ends by now.
+        let end = LogPoint { seq: u64::MAX, ..room.head() };
+        match room.catch_up(&self.link, end).await {
+            Err(Error::Link(LinkError::Refused(refusal))) if refusal.code == RefusalCode::NotFound => {
+                self.rooms.remove(&id);
+                self.drop_spooled(id, &refusal)?;
+                Err(SessionError::NotInRoom { room: id }.into())
+            }
+            other => other,
+        }
+    }
+
+    /// Takes up a room that is not known here.
+    async fn meet(&self, id: RoomId) -> Result<Room, Error> {
+        let row = self.rows().await?.into_iter().find(|row| row.room == id);
+        let row = row.ok_or(SessionError::NotInRoom { room: id })?;
+        let genesis = self.genesis(&row).ok_or(Error::Contradiction { room: id })?;
+        let (memory, me) = (self.memory(id)?, self.seat.agent());
+        if genesis.statement().kind == RoomKind::Home {
+            return Room::home(memory, id, genesis.by(), me);
+        }
+        if genesis.by() == self.seat.user() {
+            return Room::own(memory, &genesis, me);
+        }
+        self.admitted(&genesis).await
+    }
+
+    /// Takes up a session of another user, once the chain shows that its owner has admitted this seat.
+    pub(crate) async fn admitted(&self, genesis: &Verified<Genesis>) -> Result<Room, Error> {
+        let (id, me) = (room_id(genesis), self.seat.agent());
+        let (mut chain, mut after) = (Vec::new(), 0);
+        loop {
+            let page = match self.link.request(Request::Chain(Chain { room: id, after })).await {
+                Ok(Answer::Chain(page)) => page,
+                Ok(_) => unreachable!("an answer is read by the kind of its request"),
+                Err(error) if error.refusal() == Some(RefusalCode::NotFound) => {
+                    return Err(SessionError::NotInRoom { room: id }.into());
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let last = page.entries.iter().map(|entry| entry.seq).max().filter(|last| *last > after);
+            chain.extend(page.entries);
+            match last.filter(|_| page.more) {
+                Some(last) => after = last,
+                None => break,
+            }
+        }
+        let admission = check_admission(id.room12(), self.hub(), &me, genesis.signed().clone(), chain);
+        let (members, admission) = admission.map_err(SessionError::Admission)?;
+        Room::joined(self.memory(id)?, genesis, &members, &admission, me)
+    }
+
+    pub(crate) fn memory(&self, room: RoomId) -> Result<RoomMemory, Error> {
+        Ok(RoomMemory::open(self.seat.data(), &self.seat.user(), room)?)
+    }
+
+    /// Returns what a session is about. It was said in the first messages, which are read where that was not done yet.
+    async fn topic(&mut self, id: RoomId) -> Result<Option<String>, Error> {
+        let room = self.rooms.get_mut(&id).expect("a room that was entered");
+        let may_be_there = room.kind() == RoomKind::Session && room.floor() == 0 && room.head().seq > 0;
+        if room.topic().is_none() && may_be_there && room.fork().is_none() {
+            room.read(&self.link, 0, TOPIC_ENTRIES, None).await?;
+        }
+        Ok(room.topic().map(str::to_owned))
+    }
+
+    /// Counts the entries behind a reader's cursor that are not this seat's own. Of very many some are counted without a look.
+    pub(crate) async fn unread(&mut self, id: RoomId, cursor: Option<u64>) -> Result<u64, Error> {
+        let cursor = match cursor {
+            Some(cursor) => cursor,
+            None => self.cursor(id, crate::client::READER).await?,
+        };
+        let own = self.own_acts(id)?;
+        let room = self.rooms.get_mut(&id).expect("a room that was entered");
+        let (me, end) = (self.seat.agent(), room.head().seq);
+        let (mut at, mut count) = (cursor, 0);
+        for _ in 0..UNREAD_PAGES_MAX {
+            if at >= end {
+                return Ok(count);
+            }
+            let page = room.read(&self.link, at, PULL_ENTRIES_MAX, None).await?;
+            count +=
+                page.items.iter().filter(|item| !is_own(&item.content, item.seq, me, &own)).count() as u64;
+            if page.end_seq <= at {
+                return Ok(count);
+            }
+            at = page.end_seq;
+        }
+        Ok(count + end.saturating_sub(at))
+    }
+
+    /// Returns where a reader's cursor is.
+    pub(crate) async fn cursor(&self, room: RoomId, reader: &str) -> Result<u64, Error> {
+        self.ack(room, reader, 0).await
+    }
+
+    /// Moves a reader's cursor to `seq`, once what was received up to there was handed on, and returns where it is now: it
+    /// never goes back.
+    ///
+    /// # Errors
+    /// [`Error::Link`] as ever.
+    pub async fn ack(&self, room: RoomId, reader: &str, seq: u64) -> Result<u64, Error> {
+        let ack = Ack { room, reader: reader.to_owned(), seq };
+        match self.link.request(Request::Ack(ack)).await? {
+            Answer::Ack(acked) => Ok(acked.cursor),
+            _ => unreachable!("an answer is read by the kind of its request"),
+        }
+    }
+}
+
+/// Says whether an entry is this seat's own: its message, or an act of the owner that it has signed.
+pub(super) fn is_own(content: &Content, seq: u64, me: protocol::key::AgentId, own_acts: &[u64]) -> bool {
+    match content {
+        Content::Message(said) => said.author.id == me,
+        Content::Act(_) => own_acts.contains(&seq),
+        Content::Repeated { .. } | Content::Invalid | Content::NotMember { .. } => false,
+    }
+}
+
+fn is_session(genesis: &Verified<Genesis>) -> bool {
+    genesis.statement().kind == RoomKind::Session
+}
+
+/// How many entries are read where a topic is looked for: it is what is said first.
+const TOPIC_ENTRIES: u64 = 4;

@@ -1,0 +1,403 @@
+//! Two people and a hub: a key, an approval, a conversation.
+
+use std::path::Path;
+use std::time::Duration;
+
+use client::report::{MessageKind, Received, Signature};
+use client::settings::RoomChoice;
+use client::{Client, Error, JoinOutcome, OpenSession, SessionError, Settings};
+use hub::{Config, Listen};
+use protocol::frame::JoinerState;
+use protocol::invite::SessionKey;
+use protocol::key::JoinKey;
+use tempfile::TempDir;
+
+use crate::cast::{handoff, settings};
+use crate::hub_thread::HubThread;
+
+const SECRET: &str = "gpj1-abcdefghijklmnopqrstuvwxyz";
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// A hub, and the folders of the people who meet there.
+struct Scene {
+    home: TempDir,
+    hub: HubThread,
+    is_closed: bool,
+}
+
+impl Scene {
+    fn open() -> Self {
+        Self::start(false)
+    }
+
+    /// A hub whose join secret the owner knows and nobody else.
+    fn closed() -> Self {
+        Self::start(true)
+    }
+
+    fn start(is_closed: bool) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let hub = HubThread::start(config(home.path(), is_closed, 0), |_| {}).unwrap();
+        Self { home, hub, is_closed }
+    }
+
+    /// Kills the hub and starts it again at the same port.
+    fn restart(self) -> Self {
+        let port = self.port();
+        self.hub.kill();
+        let hub = HubThread::start(config(self.home.path(), self.is_closed, port), |_| {}).unwrap();
+        Self { hub, ..self }
+    }
+
+    fn port(&self) -> u16 {
+        let [Listen::Tcp(address)] = self.hub.ready.addresses[..] else { panic!("one TCP port") };
+        address.port()
+    }
+
+    fn settings(&self, user: &str, seat: &str) -> Settings {
+        let origin = format!("ws://127.0.0.1:{}", self.port());
+        let home = self.home.path().join(user);
+        Settings { name: format!("{user}/{seat}"), ..settings(&home, seat, origin.parse().unwrap()) }
+    }
+
+    /// A seat of the owner, who knows the secret of a closed hub.
+    async fn owner(&self, seat: &str) -> Client {
+        let join_secret = self.is_closed.then(|| client::settings::JoinSecret::new(SECRET));
+        Client::connect(Settings { join_secret, ..self.settings("ana", seat) }, None).await.unwrap()
+    }
+
+    /// Somebody with nothing but a key.
+    async fn joiner(&self, user: &str, key: &SessionKey) -> Result<Client, Error> {
+        let settings = Settings { invite: Some(key.clone()), ..self.settings(user, "app") };
+        Client::connect(settings, None).await
+    }
+
+    /// Lets `user` ask by `key` and the owner approve, and returns the new member.
+    async fn member(&self, owner: &mut Client, user: &str, key: &SessionKey) -> Client {
+        let mut joiner = self.joiner(user, key).await.unwrap();
+        let mut joining = joiner.join(key, &format!("{user}/app")).await.unwrap();
+        assert_eq!(joiner.join_state(&mut joining, None).await.unwrap(), JoinOutcome::Pending);
+        owner.approve(&format!("{user}/app"), None).await.unwrap();
+        let outcome = joiner.join_state(&mut joining, None).await.unwrap();
+        assert!(matches!(outcome, JoinOutcome::Member(_)), "{outcome:?}");
+        joiner
+    }
+}
+
+fn config(home: &Path, is_closed: bool, port: u16) -> Config {
+    let listen = vec![Listen::Tcp(([127, 0, 0, 1], port).into())];
+    let join = is_closed.then(|| JoinKey::from_join_secret(SECRET).public());
+    Config { join, ..Config::new(home.join("hub"), listen) }
+}
+
+fn about(topic: &str) -> OpenSession {
+    OpenSession {
+        topic: Some(topic.to_owned()),
+        recap: Some("we fix the retry".to_owned()),
+        ttl: DAY,
+        max_uses: 5,
+        auto: false,
+        no_history: false,
+    }
+}
+
+async fn opened(owner: &mut Client, open: OpenSession) -> SessionKey {
+    owner.open_session(open).await.unwrap().key.parse().unwrap()
+}
+
+/// Returns what was received in a line each: who, what kind, and the text.
+fn lines(received: &Received) -> Vec<String> {
+    let line = |message: &client::report::LoggedMessage| {
+        let by = message.from.as_ref().map_or("owner", |from| from.name.as_str());
+        let about = message.agent.as_ref().map_or("", |agent| agent.name.as_str());
+        let text = message.text.as_deref().unwrap_or_default();
+        format!("{by} {:?} {about}{text}", message.kind)
+    };
+    received.messages.iter().map(line).collect()
+}
+
+fn refusal(error: &Error) -> &'static str {
+    assert!(error.hint().is_none_or(|hint| !hint.is_empty()));
+    error.code()
+}
+
+#[tokio::test]
+async fn two_people_meet_by_a_key_an_approval_and_a_backlog() {
+    let scene = Scene::closed();
+    let mut ana = scene.owner("app").await;
+    let open = ana.open_session(about("ship it")).await.unwrap();
+    let key: SessionKey = open.key.parse().unwrap();
+    assert_eq!(key.origin(), Some(format!("ws://127.0.0.1:{}", scene.port()).as_str()));
+    assert_eq!(open.join_line, format!("git parler join {}", open.key));
+    ana.send("hello").await.unwrap();
+
+    let mut ben = scene.joiner("ben", &key).await.unwrap();
+    let mut joining = ben.join(&key, "ben/app").await.unwrap();
+    assert_eq!(ben.join_state(&mut joining, None).await.unwrap(), JoinOutcome::Pending);
+    assert_eq!(refusal(&ben.sessions().await.unwrap_err()), "not_found");
+
+    // Another process of the joiner goes on with the same request.
+    ben.close().await;
+    let mut ben = scene.joiner("ben", &key).await.unwrap();
+    let mut again = ben.join(&key, "ben/app").await.unwrap();
+    assert_eq!(again.request(), joining.request());
+
+    let requests = ana.requests().await.unwrap();
+    assert_eq!((requests.requests.len(), requests.rejected.len()), (1, 0));
+    let request = &requests.requests[0];
+    assert_eq!((request.id, request.name.as_str()), (ben.seat().agent(), "ben/app"));
+    assert_eq!(request.words, protocol::words::words(&ben.seat().agent()));
+    assert_eq!(ana.pending_requests_hint().await, Some(1));
+    let decision = ana.approve(&request.words.clone(), None).await.unwrap();
+    assert_eq!((decision.joiner.id, decision.state), (ben.seat().agent(), JoinerState::Member));
+
+    let outcome = ben.join_state(&mut again, Some(Duration::from_secs(30))).await.unwrap();
+    assert_eq!(outcome, JoinOutcome::Member(open.room));
+    let received = ben.recv("cli", 100, None).await.unwrap();
+    assert_eq!(
+        lines(&received),
+        [
+            "ana/app Topic ship it",
+            "ana/app Text we fix the retry",
+            "ana/app Text hello",
+            "owner Admit ben/app"
+        ]
+    );
+    assert!(received.messages.iter().all(|message| message.signature == Signature::Valid));
+    assert!(received.flags.is_empty() && received.expired == 0 && !received.more);
+    ben.ack(open.room, "cli", received.cursor).await.unwrap();
+    assert!(ben.recv("cli", 100, None).await.unwrap().messages.is_empty());
+
+    let (file, part) = handoff(scene.home.path(), 50_000, 1);
+    let pushed = ben.push(&file, part.clone(), None).await.unwrap();
+    assert_eq!(pushed.room, open.room);
+    let received = ana.recv("cli", 100, None).await.unwrap();
+    assert_eq!(lines(&received), ["ben/app Bundle change 1"], "neither her own messages nor her own act");
+    assert_eq!(received.messages[0].bundle.as_ref().unwrap().id, part.blob);
+    let status = ana.status().await.unwrap();
+    let names: Vec<_> = status.members.iter().map(|member| member.name.as_str()).collect();
+    assert_eq!((names, status.session, status.unread), (vec!["ana/app", "ben/app"], Some(open.room), 1));
+    ana.ack(open.room, "cli", received.cursor).await.unwrap();
+    assert_eq!(ana.status().await.unwrap().unread, 0);
+    let found = ana.find(part.blob.into()).await.unwrap();
+    assert_eq!((found.author.name.as_str(), found.room), ("ben/app", open.room));
+    assert_eq!(ana.fetch(&found, None).await.unwrap().size(), 50_000);
+
+    let sessions = ben.sessions().await.unwrap().sessions;
+    assert_eq!(sessions.len(), 1);
+    assert_eq!((sessions[0].topic.as_deref(), sessions[0].in_use), (Some("ship it"), true));
+    assert_eq!(sessions[0].owner, ana.seat().user());
+    scene.hub.kill();
+}
+
+#[tokio::test]
+async fn a_seat_of_the_owner_finds_the_session_by_topic_and_by_id() {
+    let scene = Scene::open();
+    let mut one = scene.owner("one").await;
+    let key = opened(&mut one, about("ship it")).await;
+    let mut two = scene.owner("two").await;
+    assert!(matches!(two.requests().await, Err(Error::Session(SessionError::Home))));
+    let used = two.use_session(Some("ship it")).await.unwrap();
+    assert_eq!((used.session, used.topic.as_deref()), (Some(used.room), Some("ship it")));
+    scene.joiner("ben", &key).await.unwrap().join(&key, "ben").await.unwrap();
+    two.approve("ben", Some(true)).await.unwrap();
+    let seat_dir = scene.settings("ana", "two").seat_dir;
+    let data = scene.settings("ana", "two").data;
+    let in_use = client::in_use(&data, seat_dir.as_deref()).unwrap().unwrap();
+    assert_eq!((in_use.room, in_use.origin), (used.room, scene.settings("ana", "two").hub.origin()));
+    let home = two.use_session(None).await.unwrap();
+    assert_eq!(home.session, None);
+    assert_eq!(two.room().await.unwrap(), home.room);
+    let named = RoomChoice::Named(used.room.to_string()[..6].to_owned());
+    let mut three =
+        Client::connect(Settings { room: named, ..scene.settings("ana", "three") }, None).await.unwrap();
+    assert_eq!(three.room().await.unwrap(), used.room);
+    for nothing in ["ffff0000", "sink it", "shi"] {
+        let error = two.use_session(Some(nothing)).await.unwrap_err();
+        assert_eq!(refusal(&error), "not_found", "{error}");
+    }
+    scene.hub.kill();
+}
+
+#[tokio::test]
+async fn without_history_a_joiner_sees_nothing_of_what_was_said_before() {
+    let scene = Scene::open();
+    let mut ana = scene.owner("app").await;
+    let key = opened(&mut ana, OpenSession { no_history: true, ..about("secret plans") }).await;
+    ana.send("before").await.unwrap();
+    let mut ben = scene.member(&mut ana, "ben", &key).await;
+    ana.send("after").await.unwrap();
+    let received = ben.recv("cli", 100, None).await.unwrap();
+    assert_eq!(lines(&received), ["owner Admit ben/app", "ana/app Text after"]);
+    assert_eq!(lines(&ben.log(Some(0), 100).await.unwrap()), lines(&received));
+    assert_eq!(ben.sessions().await.unwrap().sessions[0].topic, None);
+    ben.send("hello").await.unwrap();
+    assert_eq!(lines(&ana.recv("cli", 100, None).await.unwrap()), ["ben/app Text hello"]);
+    scene.hub.kill();
+}
+
+#[tokio::test]
+async fn a_denial_is_final() {
+    let scene = Scene::open();
+    let mut ana = scene.owner("app").await;
+    let key = opened(&mut ana, about("ship it")).await;
+    let mut eve = scene.joiner("eve", &key).await.unwrap();
+    let mut joining = eve.join(&key, "eve").await.unwrap();
+    let decision = ana.deny("eve").await.unwrap();
+    assert_eq!(decision.state, JoinerState::Denied);
+    assert_eq!(eve.join_state(&mut joining, None).await.unwrap(), JoinOutcome::Denied);
+    let id = eve.seat().agent().to_string();
+    assert_eq!(refusal(&ana.approve(&id, None).await.unwrap_err()), "denied");
+    assert_eq!(
+        ana.deny(&id).await.unwrap(),
+        client::report::Decision {
+            joiner: client::report::Agent { id: eve.seat().agent(), name: String::new() },
+            ..decision
+        }
+    );
+    // By another key too, and with the answer of a key that is wrong.
+    let other: SessionKey = ana.new_key(DAY, 1, false).await.unwrap().key.parse().unwrap();
+    assert_eq!(refusal(&eve.join(&other, "eve").await.unwrap_err()), "key_refused");
+    assert!(ana.requests().await.unwrap().requests.is_empty());
+    scene.hub.kill();
+}
+
+#[tokio::test]
+async fn a_key_that_is_revoked_expired_used_up_or_of_nobody_is_refused_alike() {
+    for scene in [Scene::open(), Scene::closed()] {
+        let mut ana = scene.owner("app").await;
+        let first = opened(&mut ana, OpenSession { max_uses: 1, ..about("ship it") }).await;
+        let revoked = ana.new_key(DAY, 5, false).await.unwrap();
+        let mut ben = scene.member(&mut ana, "ben", &first).await;
+        ana.revoke_key(&revoked.key).await.unwrap();
+        let keys = ana.keys().await.unwrap().keys;
+        let states: Vec<_> = keys.iter().map(|key| (format!("{:?}", key.state), key.uses)).collect();
+        assert_eq!(states, [("UsedUp".to_owned(), 1), ("Revoked".to_owned(), 0)]);
+        assert_eq!(keys[0].key.as_ref(), Some(&first.to_string()));
+        let nobodys = SessionKey::new([9; 16], first.room12(), first.origin().map(str::to_owned));
+        let mut said = Vec::new();
+        for key in [&first, &revoked.key.parse().unwrap(), &nobodys] {
+            let error = match scene.joiner("carl", key).await {
+                Ok(mut carl) => carl.join(key, "carl").await.unwrap_err(),
+                Err(error) => error,
+            };
+            assert_eq!(refusal(&error), "key_refused", "{error}");
+            said.push(error.to_string());
+        }
+        assert!(said.iter().all(|text| *text == said[0]), "{said:?}");
+        // Who is in goes on, also with the key that is used up now.
+        ben.send("still here").await.unwrap();
+        let mut joining = ben.join(&first, "ben/app").await.unwrap();
+        assert!(matches!(ben.join_state(&mut joining, None).await.unwrap(), JoinOutcome::Member(_)));
+        scene.hub.kill();
+    }
+}
+
+#[tokio::test]
+async fn the_owners_seats_decide_at_once_and_each_decision_stands_once() {
+    let scene = Scene::open();
+    let mut one = scene.owner("one").await;
+    let key = opened(&mut one, OpenSession { max_uses: 20, ..about("ship it") }).await;
+    let mut two = scene.owner("two").await;
+    two.use_session(Some("ship it")).await.unwrap();
+    let mut joiners = Vec::new();
+    for i in 0..3 {
+        let name = format!("u{i}");
+        let mut joiner = scene.joiner(&name, &key).await.unwrap();
+        let joining = joiner.join(&key, &name).await.unwrap();
+        joiners.push((joiner, joining));
+    }
+    for i in 0..3 {
+        let name = format!("u{i}");
+        let (here, there) = tokio::join!(one.approve(&name, None), two.approve(&name, None));
+        assert_eq!((here.unwrap().state, there.unwrap().state), (JoinerState::Member, JoinerState::Member));
+    }
+    let admits = one.log(None, 100).await.unwrap();
+    let count = admits.messages.iter().filter(|message| message.kind == MessageKind::Admit).count();
+    assert_eq!(count, 3);
+    assert_eq!(one.keys().await.unwrap().keys[0].uses, 3);
+    // One lets in, the other turns away: one of them stands, and the other is told.
+    let mut last = scene.joiner("last", &key).await.unwrap();
+    last.join(&key, "last").await.unwrap();
+    let (here, there) = tokio::join!(one.approve("last", None), two.deny("last"));
+    let codes = [here.as_ref().err().map(refusal), there.as_ref().err().map(refusal)];
+    assert!(matches!(codes, [None, Some("conflict")] | [Some("denied" | "not_found"), None]), "{codes:?}");
+    scene.hub.kill();
+}
+
+#[tokio::test]
+async fn two_processes_of_one_seat_send_at_once_and_nothing_is_lost() {
+    let scene = Scene::open();
+    let mut one = scene.owner("app").await;
+    opened(&mut one, about("ship it")).await;
+    let mut two = scene.owner("app").await;
+    for i in 0..10 {
+        let (here, there) = (format!("here {i}"), format!("there {i}"));
+        let (here, there) = tokio::join!(one.send(&here), two.send(&there));
+        assert_ne!(here.unwrap().seq, there.unwrap().seq);
+    }
+    let log = one.log(None, 100).await.unwrap();
+    let texts: Vec<_> = log.messages.iter().filter_map(|message| message.text.as_deref()).collect();
+    assert_eq!(texts.len(), 2 + 20);
+    assert!(log.messages.iter().all(|message| message.flags.is_empty()));
+    scene.hub.kill();
+}
+
+#[tokio::test]
+async fn who_leaves_is_put_out_or_stays_until_the_end_is_told_so() {
+    let scene = Scene::open();
+    let mut ana = scene.owner("app").await;
+    let key = opened(&mut ana, about("ship it")).await;
+    let (mut ben, mut carl, mut dora) = (
+        scene.member(&mut ana, "ben", &key).await,
+        scene.member(&mut ana, "carl", &key).await,
+        scene.member(&mut ana, "dora", &key).await,
+    );
+    let room = ana.room().await.unwrap();
+    assert!(matches!(ana.leave().await, Err(Error::Session(SessionError::OwnerLeaves { .. }))));
+    assert!(matches!(ben.kick("carl/app").await, Err(Error::Session(SessionError::NotOwner { .. }))));
+    ben.leave().await.unwrap();
+    assert_ne!(ben.room().await.unwrap(), room, "home again");
+    assert_eq!(refusal(&ben.use_session(Some(&room.to_string())).await.unwrap_err()), "not_found");
+    let kicked = ana.kick("carl/app").await.unwrap();
+    assert_eq!((kicked.joiner.id, kicked.state), (carl.seat().agent(), JoinerState::Removed));
+    let error = carl.send("still here?").await.unwrap_err();
+    assert!(matches!(error, Error::Session(SessionError::NotInRoom { .. })), "{error}");
+    assert_eq!(refusal(&ana.kick("carl/app").await.unwrap_err()), "not_found");
+    // Neither is final: with a key that lives, both may ask again, and wait again.
+    let mut joining = ben.join(&key, "ben/app").await.unwrap();
+    assert_eq!(ben.join_state(&mut joining, None).await.unwrap(), JoinOutcome::Pending);
+    ana.approve("ben/app", None).await.unwrap();
+    assert_eq!(ben.join_state(&mut joining, None).await.unwrap(), JoinOutcome::Member(room));
+    ana.close_session().await.unwrap();
+    assert_ne!(ana.room().await.unwrap(), room);
+    assert_eq!(refusal(&dora.send("too late").await.unwrap_err()), "closed");
+    let received = dora.log(None, 4).await.unwrap();
+    assert_eq!(
+        lines(&received),
+        ["ben/app Leave ", "owner Remove carl/app", "owner Admit ben/app", "owner Close "]
+    );
+    scene.hub.kill();
+}
+
+#[tokio::test]
+async fn a_hub_that_is_killed_and_started_again_is_not_noticed() {
+    let mut scene = Scene::closed();
+    let mut ana = scene.owner("app").await;
+    let key = opened(&mut ana, about("ship it")).await;
+    let mut ben = scene.member(&mut ana, "ben", &key).await;
+    let mut said = Vec::new();
+    for i in 0..3 {
+        scene = scene.restart();
+        ana.send(&format!("after restart {i}")).await.unwrap();
+        let received = ben.recv("cli", 100, Some(Duration::from_secs(20))).await.unwrap();
+        said.extend(lines(&received));
+        ben.ack(received.room, "cli", received.cursor).await.unwrap();
+    }
+    let texts: Vec<_> = said.iter().filter(|line| line.contains("restart")).collect();
+    assert_eq!(
+        texts,
+        ["ana/app Text after restart 0", "ana/app Text after restart 1", "ana/app Text after restart 2"]
+    );
+    scene.hub.kill();
+}
