@@ -233,6 +233,11 @@ impl Room {
         self.members().standing(&self.me)?.newest()
     }
 
+    #[cfg(test)]
+    pub(crate) fn memory_for_tests(&self) -> &RoomMemory {
+        &self.memory
+    }
+
     /// Takes note of another history.
     fn note_fork(&mut self, seq: u64, what: String) {
         self.is_shown_fork = true;

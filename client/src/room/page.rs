@@ -136,8 +136,7 @@ impl Room {
                 Step::Forked => {}
                 Step::Pruned(base) => {
                     at = base.seq;
-                    let is_behind = base.seq <= self.state.head().seq;
-                    if is_behind || self.start_anew(link, base).await? {
+                    if self.go_on_at(link, base).await? {
                         continue;
                     }
                 }

@@ -35,7 +35,7 @@ impl Room {
                 Step::Page(_) => {}
                 Step::Pruned(base) => {
                     again += 1;
-                    if again > PRUNED_AGAIN_MAX || !self.start_anew(link, base).await? {
+                    if again > PRUNED_AGAIN_MAX || !self.go_on_at(link, base).await? {
                         return Ok(false);
                     }
                 }
@@ -45,13 +45,18 @@ impl Room {
         Ok(self.state.head().seq >= target)
     }
 
-    /// Goes on from `base`, since what is before it has expired unread; says whether that can be.
-    pub(super) async fn start_anew(&mut self, link: &Link, base: LogPoint) -> Result<bool, Error> {
-        if !self.follow_chain(link).await? {
-            return Ok(false);
-        }
+    /// Goes on at `base`, since what is before it has expired; says whether that can be. Behind the head reading starts anew
+    /// there.
+    pub(super) async fn go_on_at(&mut self, link: &Link, base: LogPoint) -> Result<bool, Error> {
         if self.value(base.seq).is_some_and(|known| known != base.log) {
             self.note_fork(base.seq, "the log begins at another value than before".to_owned());
+            return Ok(false);
+        }
+        if base.seq <= self.state.head().seq {
+            return Ok(true);
+        }
+        // Acts and leaves do not expire, and say who is in the room there.
+        if !self.follow_chain(link).await? {
             return Ok(false);
         }
         // What the owner has signed further on is met there.
@@ -164,8 +169,10 @@ impl Room {
                     }
                     wanted = wanted.split_off(&(end.seq + 1));
                 }
-                Step::Pruned(base) => wanted = wanted.split_off(&(base.seq.max(seq) + 1)),
-                Step::Forked => break,
+                Step::Pruned(base) if self.go_on_at(link, base).await? => {
+                    wanted = wanted.split_off(&(base.seq.max(seq) + 1));
+                }
+                Step::Pruned(_) | Step::Forked => break,
             }
         }
         Ok(found)

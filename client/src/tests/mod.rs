@@ -5,6 +5,7 @@ mod lies;
 pub(crate) mod peer;
 mod properties;
 mod push;
+mod rooms;
 mod shelf;
 mod storm;
 mod weather;

@@ -10,6 +10,7 @@ use protocol::frame::{Answer, Packet, RequestKind};
 use protocol::id::{BlobId, Nonce};
 use protocol::key::{HubId, HubKey, JoinKey};
 use protocol::limits::Limits;
+use protocol::refusal::Refusal;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request as Upgrade, Response};
@@ -92,8 +93,28 @@ impl Peer {
         self.shelf.lock().unwrap().ignored = Some(kind);
     }
 
-    pub(crate) fn lie(&self, lie: impl FnMut(&mut Answer) + Send + 'static) {
+    /// Changes answers, but no refusals, from now on.
+    pub(crate) fn lie(&self, mut lie: impl FnMut(&mut Answer) + Send + 'static) {
+        self.lie_or_refuse(move |outcome| {
+            if let Ok(answer) = outcome {
+                lie(answer);
+            }
+        });
+    }
+
+    /// Changes answers and refusals from now on.
+    pub(crate) fn lie_or_refuse(&self, lie: impl FnMut(&mut Result<Answer, Refusal>) + Send + 'static) {
         self.shelf.lock().unwrap().lie = Some(Box::new(lie));
+    }
+
+    /// Tells the truth from now on.
+    pub(crate) fn tell_the_truth(&self) {
+        self.shelf.lock().unwrap().lie = None;
+    }
+
+    /// Does something to what the hub keeps.
+    pub(crate) fn with_shelf<T>(&self, work: impl FnOnce(&mut Shelf) -> T) -> T {
+        work(&mut self.shelf.lock().unwrap())
     }
 
     pub(crate) fn forget_blob(&self, id: &BlobId) {

@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use protocol::conn::HubEnd;
 use protocol::frame::{
-    Acked, Answer, BlobReference, BlobReferences, Empty, Entry, EntryContent, Go, OpenedRoom, Posted, Pulled,
-    PutDone, Request, RequestId, RequestKind, RoomList, RoomRow,
+    Acked, Answer, BlobReference, BlobReferences, ChainPage, Empty, Entry, EntryContent, Go, OpenedRoom,
+    Posted, Pull, Pulled, PutDone, Request, RequestId, RequestKind, RoomList, RoomRow,
 };
 use protocol::id::{BlobId, RoomId};
 use protocol::refusal::{Refusal, RefusalCode};
-use protocol::room::{extend, room_id};
+use protocol::room::{ChainEnd, extend, room_id};
 use protocol::signed::Signed;
 use protocol::statement::{Genesis, LogPoint, Seat};
 
-/// Changes an answer before it is sent.
-pub(crate) type Lie = Box<dyn FnMut(&mut Answer) + Send>;
+/// Changes an answer or a refusal before it is sent.
+pub(crate) type Lie = Box<dyn FnMut(&mut Result<Answer, Refusal>) + Send>;
 
 #[derive(Default)]
 pub(crate) struct Shelf {
@@ -27,12 +27,16 @@ pub(crate) struct Shelf {
     pub(super) hellos: u64,
     pub(super) lie: Option<Lie>,
     pub(super) ignored: Option<RequestKind>,
+    /// How many entries a page has at most; 3 where nothing is said.
+    pub(super) page_max: Option<usize>,
+    pub(super) pulls: u64,
 }
 
 struct Log {
     genesis: Signed<Genesis>,
     entries: Vec<Entry>,
     points: Vec<LogPoint>,
+    base: usize,
 }
 
 impl Log {
@@ -66,8 +70,8 @@ impl Shelf {
     }
 
     fn reply(&mut self, end: &mut HubEnd, id: RequestId, mut outcome: Result<Answer, Refusal>) {
-        if let (Ok(answer), Some(lie)) = (&mut outcome, &mut self.lie) {
-            lie(answer);
+        if let Some(lie) = &mut self.lie {
+            lie(&mut outcome);
         }
         end.answer(id, &outcome);
     }
@@ -104,6 +108,7 @@ impl Shelf {
                     genesis: open.genesis,
                     entries: Vec::new(),
                     points: vec![LogPoint::start(room)],
+                    base: 0,
                 };
                 let end = self.rooms.entry(room).or_insert_with(log).end();
                 Answer::OpenRoom(OpenedRoom { room, end })
@@ -119,19 +124,18 @@ impl Shelf {
                 Answer::Rooms(RoomList { rooms: self.rooms.iter().map(row).collect(), more: false })
             }
             Request::Post(post) => Answer::Post(Posted { seq: self.post(post)? }),
-            Request::Pull(pull) => {
-                let log = self.rooms.get(&pull.room).ok_or_else(Refusal::not_found)?;
-                let after = usize::try_from(pull.after).unwrap();
-                let limit = usize::try_from(pull.limit.min(3)).unwrap();
-                let mut entries: Vec<_> = log.entries[after..].iter().take(limit).cloned().collect();
-                if !pull.bodies {
-                    for entry in &mut entries {
-                        let EntryContent::Message { body, .. } = &mut entry.content else { continue };
-                        *body = None;
+            Request::Pull(pull) => Answer::Pull(self.pull(&pull)?),
+            Request::Chain(chain) => {
+                let log = self.rooms.get(&chain.room).ok_or_else(Refusal::not_found)?;
+                let is_kept = |entry: &&Entry| match &entry.content {
+                    EntryContent::Membership(_) => true,
+                    EntryContent::Message { message, .. } => {
+                        message.clone().verify().is_ok_and(|message| message.statement().leave)
                     }
-                }
-                let (base, seats) = (log.points[0], self.seats.clone());
-                Answer::Pull(Pulled { start: log.points[after], entries, seats, base, end: log.end() })
+                };
+                let entries = log.entries.iter().filter(|entry| entry.seq > chain.after).filter(is_kept);
+                let end = ChainEnd { n: 0, digest: log.end().log };
+                Answer::Chain(ChainPage { entries: entries.cloned().collect(), more: false, end })
             }
             Request::Handoffs(wanted) => {
                 let rows = self
@@ -147,6 +151,45 @@ impl Shelf {
             Request::GetBlob(_) => return Err(Refusal::not_found()),
             _ => return Err(Refusal::new(RefusalCode::Unsupported, "no")),
         })
+    }
+
+    fn pull(&mut self, pull: &Pull) -> Result<Pulled, Refusal> {
+        self.pulls += 1;
+        let log = self.rooms.get(&pull.room).ok_or_else(Refusal::not_found)?;
+        let after = usize::try_from(pull.after).unwrap();
+        let limit = usize::try_from(pull.limit).unwrap().min(self.page_max.unwrap_or(3));
+        let base = log.points[log.base];
+        if after < log.base {
+            let pruned = Refusal::new(RefusalCode::Pruned, "gone");
+            return Err(Refusal { base: Some(Box::new(base)), ..pruned });
+        }
+        if after > log.entries.len() {
+            return Err(Refusal::new(RefusalCode::BadRequest, "behind the end"));
+        }
+        let mut entries: Vec<_> = log.entries[after..].iter().take(limit).cloned().collect();
+        if !pull.bodies {
+            for entry in &mut entries {
+                let EntryContent::Message { body, .. } = &mut entry.content else { continue };
+                *body = None;
+            }
+        }
+        let seats = self.seats.clone();
+        Ok(Pulled { start: log.points[after], entries, seats, base, end: log.end() })
+    }
+
+    /// Puts a room there as somebody else has filled it, in the place of what there was.
+    pub(super) fn plant_room(
+        &mut self,
+        genesis: Signed<Genesis>,
+        entries: Vec<Entry>,
+        points: Vec<LogPoint>,
+    ) {
+        self.rooms.insert(genesis.digest().into(), Log { genesis, entries, points, base: 0 });
+    }
+
+    /// Drops the oldest entries of a room.
+    pub(super) fn prune(&mut self, room: RoomId, base: usize) {
+        self.rooms.get_mut(&room).unwrap().base = base;
     }
 
     fn post(&mut self, post: protocol::frame::Post) -> Result<u64, Refusal> {
