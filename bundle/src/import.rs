@@ -10,9 +10,11 @@ use gix::bstr::{BString, ByteSlice};
 use gix::objs::{Find, FindHeader, Kind};
 use gix::{ObjectId, Repository};
 
+use crate::cached::Cached;
 use crate::commits::{self, ListedCommit};
 use crate::connect;
 use crate::header::{Header, HeaderError};
+use crate::inspect::Facts;
 use crate::install::{self, Policy};
 use crate::limits::Budgets;
 use crate::progress::{Progress, Report, Stage};
@@ -225,7 +227,7 @@ impl<'a> Import<'a> {
         connect::check(self.repo, &staged.facts, &mut self.commits, &self.own_tips)?;
         let targets = self.staged_tips(&staged)?;
         self.check_related(&staged)?;
-        let surface = self.surface(&staged.view, &targets)?;
+        let surface = self.surface(&staged.view, Some(&staged.facts), &targets)?;
         let (commits, commit_count) = commits::list(&targets, &staged.facts.commits);
         if !self.options.dry_run {
             self.commit(&staged, &objects_dir)?;
@@ -276,7 +278,7 @@ impl<'a> Import<'a> {
 
     fn only_refs(self, targets: &[ObjectId]) -> Result<Imported, ImportError> {
         let already_applied = self.plan.missing.is_empty();
-        let surface = match self.surface(&self.repo.objects, targets) {
+        let surface = match self.surface(&Cached::open(self.repo)?, None, targets) {
             // What stands here already is not refused any more.
             Err(ImportError::Surface(surface)) if already_applied => *surface,
             outcome => outcome?,
@@ -294,9 +296,14 @@ impl<'a> Import<'a> {
     }
 
     /// Says what the change could run or alter, and refuses it where that is wanted.
-    fn surface(&self, find: &(impl Find + FindHeader), targets: &[ObjectId]) -> Result<Surface, ImportError> {
+    fn surface(
+        &self,
+        find: &(impl Find + FindHeader),
+        scanned: Option<&Facts>,
+        targets: &[ObjectId],
+    ) -> Result<Surface, ImportError> {
         let bases = commits::bases(Some(self.repo), &self.header.prerequisites);
-        let surface = surface::report(find, &bases, targets.iter().copied(), Bounds::default());
+        let surface = surface::report(find, scanned, &bases, targets.iter().copied(), Bounds::default());
         let is_refused = self.options.refuse_surface && (!surface.is_checked || !surface.findings.is_empty());
         if is_refused { Err(ImportError::Surface(Box::new(surface))) } else { Ok(surface) }
     }

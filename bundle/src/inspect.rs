@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 use gix::ObjectId;
 use gix::bstr::BString;
 use gix::hash::{Kind as HashKind, oid};
-use gix::hashtable::HashMap;
+use gix::hashtable::{HashMap, HashSet};
 use gix::objs::{Exists, Find, FindHeader, Kind};
 
 use crate::check::{self, CheckError, Links, Special};
 use crate::history;
 use crate::resolve::{ResolveError, Visitor};
+use crate::surface::hidden;
 
 /// A commit of the pack.
 #[derive(Debug, Clone)]
@@ -39,6 +40,8 @@ pub(crate) struct Facts {
     pub special: BTreeSet<(ObjectId, Special)>,
     /// The commits.
     pub commits: HashMap<ObjectId, PackCommit>,
+    /// Files that hold what does not show.
+    pub hiding: HashSet<ObjectId>,
 }
 
 impl Facts {
@@ -65,6 +68,12 @@ impl Facts {
         self.ambiguous = self.ambiguous.or(other.ambiguous);
         self.special.extend(other.special);
         self.commits.extend(other.commits);
+        self.hiding.extend(other.hiding);
+    }
+
+    /// Returns whether `id` is a file of the pack that holds nothing that does not show.
+    pub(crate) fn hides_nothing(&self, id: ObjectId) -> bool {
+        self.objects.get(&id) == Some(&Kind::Blob) && !self.hiding.contains(&id)
     }
 
     /// Puts together what several threads found.
@@ -107,6 +116,9 @@ impl Visitor for Inspector {
         let mut sink = Sink { id, bytes, facts: &mut self.facts };
         check::object(kind, bytes, self.hash, &mut sink).map_err(|reason| CheckError { id, kind, reason })?;
         self.facts.object(id, kind);
+        if kind == Kind::Blob && hidden::in_content(bytes) {
+            self.facts.hiding.insert(id);
+        }
         if let Some(here) = &self.here
             && here.exists(&id)
             && let Some(known) = here.try_find(&id, &mut self.buffer).map_err(ResolveError::Repository)?

@@ -6,6 +6,7 @@ compile_error!("git-parler is written for Linux and macOS; Windows is not suppor
 
 mod arrange;
 mod cache;
+mod cached;
 mod check;
 mod commits;
 mod connect;

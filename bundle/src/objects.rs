@@ -237,6 +237,30 @@ impl Objects {
         delta_apply::sizes(&start[..written]).map(|sizes| sizes.result)
     }
 
+    /// Returns the kind and the size of `id` without reading all of it; nothing if it is not here.
+    pub(crate) fn header(&mut self, id: &gix::oid) -> Result<Option<gix::objs::Header>, gix::Error> {
+        let packed = self.locate(id).and_then(|location| {
+            let kind = self.kind_of_chain(location)?;
+            Some(gix::objs::Header { kind, size: self.size_at(location)? })
+        });
+        match packed {
+            Some(header) => Ok(Some(header)),
+            None => self.store.try_header(id),
+        }
+    }
+
+    /// Follows the deltas at `location` down to what they build on; nothing where that is named by its id.
+    fn kind_of_chain(&self, mut location: Location) -> Option<Kind> {
+        for _ in 0..=limits::STORED_CHAIN_LENGTH_MAX {
+            match self.entry(location)?.kind {
+                EntryKind::Whole => return self.kind_at(location),
+                EntryKind::OfsDelta(base) => location = base,
+                EntryKind::RefDelta(_) => return None,
+            }
+        }
+        None
+    }
+
     /// Reads `id`.
     pub(crate) fn read(&mut self, id: &gix::oid) -> Result<Object, ObjectError> {
         if let Some(location) = self.locate(id)

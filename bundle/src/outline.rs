@@ -3,6 +3,7 @@
 
 use gix::{ObjectId, Repository};
 
+use crate::cached::Cached;
 use crate::commits::{self, ListedCommit};
 use crate::import::named_tips;
 use crate::limits::{
@@ -46,31 +47,35 @@ pub struct Outline {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn outline(repo: &Repository, plan: &Plan) -> Result<Outline, DiffError> {
+    let objects = match Cached::open(repo) {
+        Ok(objects) => objects,
+        Err(error) => return Err(DiffError::Read(gix::Error::from_error(error))),
+    };
     let newest: Vec<_> = plan.commits().take(OUTLINE_COMMITS_MAX).collect();
     let tips = named_tips(plan.tips());
     let bases = commits::bases(Some(repo), plan.prerequisites());
     let bounds = Bounds { room: ROOM, bytes: OUTLINE_TOTAL_BYTES_MAX, blob_bytes: SURFACE_BLOB_BYTES_MAX };
     Ok(Outline {
-        commits: commits::with_subjects(&newest, &repo.objects).map_err(DiffError::Read)?,
-        stat: match stat(repo, bases.first(), tips.first()) {
+        commits: commits::with_subjects(&newest, &objects).map_err(DiffError::Read)?,
+        stat: match stat(&objects, bases.first(), tips.first()) {
             Err(DiffError::Missing(_)) => None,
             outcome => outcome?,
         },
-        surface: surface::report(&repo.objects, &bases, tips.iter().map(|tip| tip.id), bounds),
+        surface: surface::report(&objects, None, &bases, tips.iter().map(|tip| tip.id), bounds),
     })
 }
 
 /// Counts lines between the first base and the first tip, as a preview does.
 fn stat(
-    repo: &Repository,
+    objects: &Cached,
     base: Option<&ObjectId>,
     tip: Option<&Tip>,
 ) -> Result<Option<Vec<FileStat>>, DiffError> {
-    let tree = |id| commits::tree(&repo.objects, id).map_err(DiffError::Read)?.ok_or(DiffError::Missing(id));
+    let tree = |id| commits::tree(objects, id).map_err(DiffError::Read)?.ok_or(DiffError::Missing(id));
     let Some(tip) = tip else { return Ok(None) };
     let base = base.map(|base| tree(*base)).transpose()?;
-    let changes = tree_diff::compare_within(&repo.objects, base, Some(tree(tip.id)?), &mut { ROOM })?;
-    let mut lines = Lines::within(&repo.objects, OUTLINE_TOTAL_BYTES_MAX);
+    let changes = tree_diff::compare_within(objects, base, Some(tree(tip.id)?), &mut { ROOM })?;
+    let mut lines = Lines::within(objects, OUTLINE_TOTAL_BYTES_MAX);
     let mut stat = Vec::with_capacity(changes.list.len());
     for change in &changes.list {
         stat.push(lines.stat(change)?);

@@ -122,7 +122,13 @@ pub fn preview(
         let bases = commits::bases(repo, &preview.header.prerequisites);
         preview.compare(bases.first().copied())?;
         let targets = preview.tips.iter().map(|tip| tip.id);
-        preview.surface = surface::report(&preview.staged.view, &bases, targets, Bounds::default());
+        preview.surface = surface::report(
+            &preview.staged.view,
+            Some(&preview.staged.facts),
+            &bases,
+            targets,
+            Bounds::default(),
+        );
     }
     Ok(preview)
 }

@@ -10,13 +10,14 @@ use gix::objs::{Find, FindHeader};
 
 use crate::check::{Special, names};
 use crate::commits;
+use crate::inspect::Facts;
 use crate::limits::{
     COMPARED_PATHS_BYTES_MAX, COMPARED_TREES_MAX, SURFACE_BLOB_BYTES_MAX, SURFACE_LISTED_PATHS_MAX,
     SURFACE_PATHS_MAX, SURFACE_TARGET_BYTES_MAX, SURFACE_TOTAL_BYTES_MAX,
 };
 use crate::tree_diff::{self, Change, Room, Side};
 
-mod hidden;
+pub(crate) mod hidden;
 mod rules;
 mod symlink;
 
@@ -84,14 +85,15 @@ impl Default for Bounds {
 
 /// Reports what `tips` bring to who has `bases` (see [`commits::bases`]), commits or tags of them, with the objects of `find`.
 ///
-/// What cannot be read is not looked at; the report says so, and no more.
+/// What cannot be read is not looked at; the report says so, and no more. `scanned` has looked at the files of a pack.
 pub(crate) fn report(
     find: &(impl Find + FindHeader),
+    scanned: Option<&Facts>,
     bases: &[ObjectId],
     tips: impl IntoIterator<Item = ObjectId>,
     bounds: Bounds,
 ) -> Surface {
-    let mut look = Look::new(find, bounds);
+    let mut look = Look { scanned, ..Look::new(find, bounds) };
     let mut trees = |ids: &mut dyn Iterator<Item = ObjectId>| -> Vec<_> {
         let trees: Vec<_> = ids.map(|id| commits::tree(find, id).ok().flatten()).collect();
         look.is_checked &= trees.iter().all(Option::is_some);
@@ -137,6 +139,7 @@ pub(crate) struct Look<'a, F> {
     find: &'a F,
     bounds: Bounds,
     seen: HashSet<(BString, Option<Side>, Option<Side>)>,
+    scanned: Option<&'a Facts>,
     /// Files that hide nothing.
     known: IdSet<ObjectId>,
     found: BTreeMap<usize, BTreeSet<BString>>,
@@ -147,7 +150,7 @@ impl<'a, F: Find + FindHeader> Look<'a, F> {
     /// Prepares to read trees and files from `find`.
     pub(crate) fn new(find: &'a F, bounds: Bounds) -> Self {
         let (seen, known) = (HashSet::new(), IdSet::default());
-        Self { find, bounds, seen, known, found: BTreeMap::new(), is_checked: true }
+        Self { find, bounds, seen, scanned: None, known, found: BTreeMap::new(), is_checked: true }
     }
 
     /// Looks at what differs between each of `bases` (nothing, where there are none) and each of `tips`, all trees.
@@ -180,6 +183,7 @@ impl<'a, F: Find + FindHeader> Look<'a, F> {
         let mut contents = Stored {
             find: self.find,
             bounds: &mut self.bounds,
+            scanned: self.scanned,
             known: &mut self.known,
             is_checked: &mut self.is_checked,
             change,
@@ -204,7 +208,7 @@ impl<'a, F: Find + FindHeader> Look<'a, F> {
 trait Contents {
     fn before(&mut self) -> Option<Vec<u8>>;
     fn after(&mut self) -> Option<Vec<u8>>;
-    /// Whether the file as it is was looked at under another path, and hides nothing.
+    /// Whether the file as it is was looked at before, and hides nothing.
     fn is_known(&self) -> bool {
         false
     }
@@ -214,6 +218,7 @@ trait Contents {
 struct Stored<'a, 'b, F> {
     find: &'a F,
     bounds: &'b mut Bounds,
+    scanned: Option<&'a Facts>,
     known: &'b mut IdSet<ObjectId>,
     is_checked: &'b mut bool,
     change: &'b Change,
@@ -249,7 +254,9 @@ impl<F: Find + FindHeader> Contents for Stored<'_, '_, F> {
     }
 
     fn is_known(&self) -> bool {
-        self.change.new.is_some_and(|side| self.known.contains(&side.id))
+        let is_known =
+            |id| self.known.contains(&id) || self.scanned.is_some_and(|facts| facts.hides_nothing(id));
+        self.change.new.is_some_and(|side| is_known(side.id))
     }
 
     fn note_known(&mut self) {
