@@ -95,7 +95,7 @@ pub const SURFACE_LISTED_PATHS_MAX: usize = 10;
 pub const OUTLINE_COMMITS_MAX: usize = 256;
 
 /// Most changed paths that an outline looks at.
-pub const OUTLINE_PATHS_MAX: usize = 2000;
+pub const OUTLINE_PATHS_MAX: usize = 1000;
 
 /// Most bytes that these paths may have together.
 pub const OUTLINE_PATHS_BYTES_MAX: usize = 1 << 20;
@@ -103,8 +103,8 @@ pub const OUTLINE_PATHS_BYTES_MAX: usize = 1 << 20;
 /// Most trees that an outline compares.
 pub const OUTLINE_TREES_MAX: usize = 4000;
 
-/// Most bytes of files that an outline compares.
-pub const OUTLINE_TOTAL_BYTES_MAX: u64 = 4 << 20;
+/// Most bytes of files, before and after, that an outline compares.
+pub const OUTLINE_TOTAL_BYTES_MAX: u64 = 2 << 20;
 
 /// Longest name of a tree entry, as `git fsck` has it.
 pub const TREE_ENTRY_NAME_BYTES_MAX: usize = 4096;

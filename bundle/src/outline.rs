@@ -1,6 +1,7 @@
 //! What a planned bundle brings, told by who makes it: the same as a preview tells of the bundle, by the same code, with less
 //! work allowed, since nobody waits for it.
 
+use gix::objs::FindHeader as _;
 use gix::{ObjectId, Repository};
 
 use crate::cached::Cached;
@@ -22,7 +23,7 @@ pub struct Outline {
     pub commits: Vec<ListedCommit>,
     /// As [`crate::Preview::stat`]; nothing where that would be too much work.
     pub stat: Option<Vec<FileStat>>,
-    /// As [`crate::Preview::surface`]; [`Surface::is_checked`] is false where more would be too much work.
+    /// As [`crate::Preview::surface`]; empty, and [`Surface::is_checked`] false, where that would be too much work.
     pub surface: Surface,
 }
 
@@ -54,18 +55,23 @@ pub fn outline(repo: &Repository, plan: &Plan) -> Result<Outline, DiffError> {
     let newest: Vec<_> = plan.commits().take(OUTLINE_COMMITS_MAX).collect();
     let tips = named_tips(plan.tips());
     let bases = commits::bases(Some(repo), plan.prerequisites());
+    let stat = match stat(&objects, bases.first(), tips.first()) {
+        Err(DiffError::Missing(_)) => None,
+        outcome => outcome?,
+    };
     let bounds = Bounds { room: ROOM, bytes: OUTLINE_TOTAL_BYTES_MAX, blob_bytes: SURFACE_BLOB_BYTES_MAX };
+    let surface = match &stat {
+        Some(_) => surface::report(&objects, None, &bases, tips.iter().map(|tip| tip.id), bounds),
+        None => Surface::default(),
+    };
     Ok(Outline {
         commits: commits::with_subjects(&newest, &objects).map_err(DiffError::Read)?,
-        stat: match stat(&objects, bases.first(), tips.first()) {
-            Err(DiffError::Missing(_)) => None,
-            outcome => outcome?,
-        },
-        surface: surface::report(&objects, None, &bases, tips.iter().map(|tip| tip.id), bounds),
+        stat,
+        surface,
     })
 }
 
-/// Counts lines between the first base and the first tip, as a preview does.
+/// Counts lines between the first base and the first tip, as a preview does; nothing where there is much to read.
 fn stat(
     objects: &Cached,
     base: Option<&ObjectId>,
@@ -75,15 +81,21 @@ fn stat(
     let Some(tip) = tip else { return Ok(None) };
     let base = base.map(|base| tree(*base)).transpose()?;
     let changes = tree_diff::compare_within(objects, base, Some(tree(tip.id)?), &mut { ROOM })?;
-    let mut lines = Lines::within(objects, OUTLINE_TOTAL_BYTES_MAX);
-    let mut stat = Vec::with_capacity(changes.list.len());
-    for change in &changes.list {
-        stat.push(lines.stat(change)?);
-        if lines.is_cut() {
-            return Ok(None);
+    if changes.is_cut {
+        return Ok(None);
+    }
+    // Known before the first of them is read: what is left out must cost nothing.
+    let mut bytes_left = OUTLINE_TOTAL_BYTES_MAX;
+    for side in changes.list.iter().flat_map(|change| [change.old, change.new]).flatten() {
+        let header =
+            if side.is_submodule() { None } else { objects.try_header(&side.id).map_err(DiffError::Read)? };
+        match bytes_left.checked_sub(header.map_or(0, |header| header.size)) {
+            Some(left) => bytes_left = left,
+            None => return Ok(None),
         }
     }
-    Ok((!changes.is_cut).then_some(stat))
+    let mut lines = Lines::new(objects);
+    changes.list.iter().map(|change| lines.stat(change)).collect::<Result<_, _>>().map(Some)
 }
 
 const ROOM: Room =

@@ -26,7 +26,6 @@ pub struct FileStat {
 pub(crate) struct Lines<'a, F> {
     find: &'a F,
     bytes_left: u64,
-    is_cut: bool,
 }
 
 enum Content {
@@ -37,17 +36,7 @@ enum Content {
 impl<'a, F: Find + FindHeader> Lines<'a, F> {
     /// Prepares to read files from `find`.
     pub(crate) fn new(find: &'a F) -> Self {
-        Self::within(find, DIFF_TOTAL_BYTES_MAX)
-    }
-
-    /// Prepares to read at most so many bytes from `find`.
-    pub(crate) fn within(find: &'a F, bytes: u64) -> Self {
-        Self { find, bytes_left: bytes, is_cut: false }
-    }
-
-    /// Returns whether a file counted as binary because the bytes were used up.
-    pub(crate) fn is_cut(&self) -> bool {
-        self.is_cut
+        Self { find, bytes_left: DIFF_TOTAL_BYTES_MAX }
     }
 
     /// Counts the lines of one change.
@@ -112,7 +101,6 @@ impl<'a, F: Find + FindHeader> Lines<'a, F> {
         let missing = || DiffError::Missing(side.id);
         let header = self.find.try_header(&side.id).map_err(DiffError::Read)?.ok_or_else(missing)?;
         if header.size > DIFF_BLOB_BYTES_MAX || header.size > self.bytes_left {
-            self.is_cut |= header.size <= DIFF_BLOB_BYTES_MAX;
             return Ok(Content::Binary);
         }
         self.bytes_left -= header.size;
