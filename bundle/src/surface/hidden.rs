@@ -1,24 +1,23 @@
 //! Characters that do not show or that change the order of what shows, in lines and in names. What stands where writing
 //! needs it (a selector behind an emoji, a joiner between letters that are not Latin) does not count.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
-use gix::bstr::ByteSlice;
+use gix::bstr;
 
 /// Returns whether a path holds what does not show.
 pub(crate) fn in_path(path: &[u8]) -> bool {
-    path.iter().any(u8::is_ascii_control) || in_text(path)
+    path.iter().any(u8::is_ascii_control) || hides(path)
 }
 
 /// Returns whether a line holds what does not show. Content that is no text has no lines.
 pub(crate) fn in_content(content: &[u8]) -> bool {
-    !is_plain(content) && !is_binary(content) && lines(content).any(in_text)
+    plain_bytes(content) < content.len() && !is_binary(content) && hides(without_mark(content))
 }
 
 /// Returns whether a line of `new`, which is text, that is not one of `old` holds what does not show.
 pub(crate) fn in_added_lines(old: &[u8], new: &[u8]) -> bool {
-    let has_hidden = |line: &&[u8]| in_text(line);
+    let has_hidden = |line: &&[u8]| hides(line);
     let mut known = HashMap::<&[u8], usize>::new();
     for line in lines(old).filter(has_hidden) {
         *known.entry(line).or_default() += 1;
@@ -41,35 +40,47 @@ fn is_binary(content: &[u8]) -> bool {
 const SNIFFED_BYTES: usize = 8000;
 const CHUNK_BYTES: usize = 256;
 
-/// The quick way: ASCII without control characters but those of every text.
-fn is_plain(content: &[u8]) -> bool {
-    // Chunks without an early end are what a compiler can do for many bytes at once.
-    let is_odd = |byte: &u8| !matches!(byte, b' '..=b'~' | b'\t' | b'\n');
-    content.chunks(CHUNK_BYTES).all(|chunk| !chunk.iter().fold(false, |odd, byte| odd | is_odd(byte)))
-}
-
-/// Splits into lines without their ends; the mark of the byte order is left out where it belongs.
+/// Splits into lines without their ends.
 fn lines(content: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
-    content.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+    without_mark(content).split(|byte| *byte == b'\n')
 }
 
-/// Returns whether a line holds what does not show.
-fn in_text(line: &[u8]) -> bool {
-    if is_plain(line) {
-        return false;
+/// Leaves the mark of the byte order out where it belongs.
+fn without_mark(content: &[u8]) -> &[u8] {
+    content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content)
+}
+
+/// Returns how many bytes `text` begins with that are in every text: ASCII without control characters but some.
+fn plain_bytes(text: &[u8]) -> usize {
+    let is_odd = |byte: &u8| !matches!(byte, b' '..=b'~' | b'\t' | b'\n');
+    if text.first().is_none_or(is_odd) {
+        return 0;
     }
-    // What is no UTF-8 shows as something.
-    let text: Cow<'_, str> = line.to_str_lossy();
-    let mut before = None;
-    let mut rest = text.chars().peekable();
-    while let Some(char) = rest.next() {
-        if is_hidden(char) && !is_in_place(before, char, rest.peek().copied()) {
-            return true;
+    // Chunks without an early end are what a compiler can do for many bytes at once.
+    let is_plain = |chunk: &&[u8]| !chunk.iter().fold(false, |odd, byte| odd | is_odd(byte));
+    let start = text.chunks(CHUNK_BYTES).take_while(is_plain).map(<[u8]>::len).sum();
+    text[start..].iter().position(is_odd).map_or(text.len(), |at| start + at)
+}
+
+/// Returns whether a text holds what does not show. What is no UTF-8 shows as something.
+fn hides(text: &[u8]) -> bool {
+    let mut at = 0;
+    loop {
+        at += plain_bytes(&text[at..]);
+        let (char, length) = bstr::decode_utf8(&text[at..]);
+        if length == 0 {
+            return false;
         }
-        before = Some(char);
+        let rest = &text[at + length..];
+        if let Some(char) = char.filter(|char| is_hidden(*char)) {
+            let ends_line = char == '\r' && matches!(rest.first(), None | Some(b'\n'));
+            let (before, _) = bstr::decode_last_utf8(&text[..at]);
+            if !ends_line && !is_in_place(before, char, bstr::decode_utf8(rest).0) {
+                return true;
+            }
+        }
+        at += length;
     }
-    false
 }
 
 /// Returns whether writing needs the hidden `char` between these two.
