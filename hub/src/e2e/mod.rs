@@ -2,6 +2,7 @@
 
 mod hostile;
 mod peer;
+mod session;
 
 use std::path::Path;
 use std::time::Duration;

@@ -43,6 +43,8 @@ macro_rules! suite {
     };
 }
 
+mod session;
+
 suite! {
     a_seat_of_the_owner_is_in_the_room_and_nobody_else,
     a_seat_counts_until_it_expires,
