@@ -8,7 +8,7 @@ use protocol::refusal::RefusalCode;
 
 use crate::link::LinkError;
 use crate::link::transfer::TransferError;
-use crate::report::{Agent, PushedRef};
+use crate::report::{Agent, PushedRef, Signature};
 use crate::seat::{CacheError, Fork, SeatError};
 use crate::session::SessionError;
 
@@ -57,6 +57,14 @@ pub enum Error {
         /// The digits.
         prefix: BlobPrefix,
     },
+    /// What the hub names as the reference to a handoff is nothing that a member wrote.
+    #[error("{}", not_by_member(id, *signature))]
+    NotByMember {
+        /// The handoff.
+        id: BlobId,
+        /// What is known of its author.
+        signature: Signature,
+    },
     /// The hub no longer has the bytes, nor has the cache.
     #[error("the bytes of {id} have expired at the hub")]
     Gone {
@@ -97,6 +105,15 @@ fn listed(candidates: &[Candidate]) -> String {
     shown.join(", ")
 }
 
+/// Says why a handoff is not taken.
+fn not_by_member(id: &BlobId, signature: Signature) -> String {
+    let why = match signature {
+        Signature::NotMember => "is by somebody who was not in the room",
+        Signature::Invalid | Signature::None | Signature::Valid => "has a wrong signature or body",
+    };
+    format!("the message that hands over {} {why}", &id.to_string()[..DIGITS_SHOWN])
+}
+
 const DIGITS_SHOWN: usize = 12;
 const CANDIDATES_SHOWN: usize = 5;
 
@@ -112,9 +129,10 @@ impl Error {
             Self::Seat(SeatError::OtherUser { .. } | SeatError::Exists { .. }) => "file_exists",
             Self::Seat(SeatError::NoUserKey { .. }) => "not_owner",
             Self::Transfer(TransferError::Read { .. }) | Self::Seat(_) => "io",
-            Self::Transfer(TransferError::Size { .. }) | Self::Forked { .. } | Self::Contradiction { .. } => {
-                "verification_failed"
-            }
+            Self::Transfer(TransferError::Size { .. })
+            | Self::Forked { .. }
+            | Self::Contradiction { .. }
+            | Self::NotByMember { .. } => "verification_failed",
             Self::Transfer(TransferError::OutOfTurn { .. }) => "bad_frame",
             Self::Ambiguous { .. } => "ambiguous",
             Self::NotFound { .. } => "not_found",

@@ -7,13 +7,14 @@ use protocol::id::{BlobId, BlobPrefix, Digest, RoomId};
 use protocol::limits::HANDOFFS_MAX;
 use protocol::part::{BundlePart, Part};
 use protocol::refusal::RefusalCode;
-use protocol::room::CheckedMessage;
-use protocol::statement::UnixMillis;
+use protocol::room::{CheckedMessage, Reading};
+use protocol::statement::{RoomKind, UnixMillis};
 
 use crate::client::Client;
 use crate::error::{Candidate, Error};
 use crate::link::transfer::{Progress, TransferError, download};
-use crate::report::{Agent, HandoffState, ListedHandoff, PushedRef};
+use crate::report::{Agent, HandoffState, ListedHandoff, PushedRef, Signature};
+use crate::room::Room;
 use crate::seat::VerifiedBlob;
 
 /// A reference to a bundle whose signature, author, body and place in the log were verified.
@@ -80,7 +81,7 @@ impl VerifiedHandoff {
 }
 
 impl Client {
-    /// Returns the handoffs of a room that [`Client::home`] has opened, newest last. References that do not verify are
+    /// Returns the handoffs of a room that [`Client::room`] or [`Client::home`] has taken up, newest last. References that do not verify are
     /// not among them.
     ///
     /// # Errors
@@ -95,7 +96,9 @@ impl Client {
                 None => break,
             }
         }
-        self.verified(references).await
+        let found = self.verified(references).await?;
+        self.check_shown(room)?;
+        Ok(found)
     }
 
     /// Returns the newest handoff of a room that `is_wanted`, or nothing. The log is read from its end and only as far as
@@ -115,6 +118,7 @@ impl Client {
             while !page.is_empty() {
                 let older = page.split_off(at_once.min(page.len()));
                 let found = self.verified(page).await?;
+                self.check_shown(room)?;
                 if let Some(newest) = found.into_iter().rev().find(&is_wanted) {
                     return Ok(Some(newest));
                 }
@@ -134,31 +138,42 @@ impl Client {
         before: Option<u64>,
         limit: u64,
     ) -> Result<(Vec<BlobReference>, Option<u64>), Error> {
-        let page = match self.link.request(Request::Handoffs(Handoffs { room, before, limit })).await? {
+        let mut page = match self.link.request(Request::Handoffs(Handoffs { room, before, limit })).await? {
             Answer::Handoffs(page) => page,
             _ => unreachable!("an answer is read by the kind of its request"),
         };
+        // Whatever else the hub names was not asked for.
+        page.references.retain(|reference| reference.room == room);
         let oldest = page.references.iter().map(|reference| reference.seq).min();
         let rest = oldest.filter(|oldest| page.more && before.is_none_or(|before| *oldest < before));
         Ok((page.references, rest))
     }
 
-    /// Finds the one handoff in the caller's rooms whose id begins with `prefix`: its newest valid reference by a member.
+    /// Finds the one handoff in the home and in the room of this call whose id begins with `prefix`: its newest valid reference
+    /// by a member.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is none; [`Error::Ambiguous`] when several ids begin so, or when references to the
-    /// one have unequal tips; otherwise as [`Client::handoffs`].
+    /// [`Error::NotFound`] when there is none; [`Error::NotByMember`] when there is one, and no member signed it;
+    /// [`Error::Ambiguous`] when several ids begin so, or when references to the one have unequal tips; otherwise as
+    /// [`Client::handoffs`].
     pub async fn find(&mut self, prefix: BlobPrefix) -> Result<VerifiedHandoff, Error> {
-        self.home().await?;
+        let rooms = self.rooms_to_search().await?;
         let references = match self.link.request(Request::Find(Find { prefix: prefix.clone() })).await {
             Ok(Answer::Find(page)) => page.references,
             Ok(_) => unreachable!("an answer is read by the kind of its request"),
             Err(error) if error.refusal() == Some(RefusalCode::NotFound) => Vec::new(),
             Err(error) => return Err(error.into()),
         };
-        let asked = references.into_iter().filter(|reference| prefix.matches(&reference.blob));
-        let mut found = self.verified(asked.collect()).await?;
-        let newest = found.pop().ok_or_else(|| Error::NotFound { prefix: prefix.clone() })?;
+        // A hub could put this seat into a room of its own making: none but those that are in use are looked into.
+        let is_asked = |of: &BlobReference| prefix.matches(&of.blob) && rooms.contains(&of.room);
+        let looked_up = self.look_up(references.into_iter().filter(is_asked).collect()).await?;
+        rooms.iter().try_for_each(|room| self.check_shown(*room))?;
+        let (mut found, refused) = (looked_up.valid, looked_up.refused.into_iter().next());
+        let newest = match (found.pop(), refused) {
+            (Some(newest), _) => newest,
+            (None, Some((id, signature))) => return Err(Error::NotByMember { id, signature }),
+            (None, None) => return Err(Error::NotFound { prefix }),
+        };
         let differs =
             |other: &VerifiedHandoff| other.id() != newest.id() || other.part.tips != newest.part.tips;
         if found.iter().any(differs) {
@@ -190,31 +205,69 @@ impl Client {
         }
     }
 
-    /// Reads and verifies the messages behind `references`, oldest first by the authors' clocks where rooms differ.
+    /// Returns the home and the room of this call.
+    async fn rooms_to_search(&mut self) -> Result<BTreeSet<RoomId>, Error> {
+        let room = self.room().await?;
+        if self.rooms[&room].kind() == RoomKind::Home {
+            return Ok(BTreeSet::from([room]));
+        }
+        let home = match self.open_home().await {
+            Ok(home) => home,
+            // A session needs none.
+            Err(Error::NoHome) => room,
+            Err(error) => return Err(error),
+        };
+        Ok(BTreeSet::from([room, home]))
+    }
+
+    /// Refuses what was looked up in a room of which the hub shows another history than before: something may be missing.
+    fn check_shown(&self, room: RoomId) -> Result<(), Error> {
+        self.rooms.get(&room).map_or(Ok(()), Room::check_shown)
+    }
+
+    /// Reads and verifies the messages behind `references`, oldest first by the authors' clocks where rooms differ. What does
+    /// not verify is left out.
     pub(crate) async fn verified(
         &mut self,
         references: Vec<BlobReference>,
     ) -> Result<Vec<VerifiedHandoff>, Error> {
+        Ok(self.look_up(references).await?.valid)
+    }
+
+    async fn look_up(&mut self, references: Vec<BlobReference>) -> Result<LookedUp, Error> {
         let mut wanted: BTreeMap<RoomId, BTreeMap<(u64, BlobId), bool>> = BTreeMap::new();
         for reference in references {
             let room = wanted.entry(reference.room).or_default();
             room.insert((reference.seq, reference.blob), reference.available);
         }
-        let mut found = Vec::new();
-        for (room, references) in wanted {
-            // Rooms of other kinds, which this version has not verified, are none to take code from.
-            let Some(room) = self.rooms.get_mut(&room) else { continue };
+        let mut looked_up = LookedUp::default();
+        for (id, references) in wanted {
+            // Rooms that were not verified are none to take code from.
+            let Some(room) = self.rooms.get_mut(&id) else { continue };
             let head = room.head().seq;
             let places: BTreeSet<u64> =
                 references.keys().map(|(seq, _)| *seq).filter(|seq| (1..=head).contains(seq)).collect();
-            for message in room.messages(&self.link, places).await? {
+            for reading in room.readings(&self.link, places).await? {
+                let seq = reading.seq();
+                let signature = match &reading {
+                    Reading::Good(_) => Signature::Valid,
+                    Reading::NotMember { .. } => Signature::NotMember,
+                    Reading::Invalid { .. } => Signature::Invalid,
+                    // Said before, and not by this; or nothing with a handoff in it.
+                    Reading::Repeated { .. } | Reading::Act(_) => continue,
+                };
+                let Reading::Good(message) = reading else {
+                    let blobs = references.keys().filter(|(at, _)| *at == seq).map(|(_, blob)| *blob);
+                    looked_up.refused.extend(blobs.map(|blob| (blob, signature)));
+                    continue;
+                };
                 let author = room.agent(message.header.by());
                 for part in bundles(&message) {
-                    let Some(available) = references.get(&(message.seq, part.blob)) else { continue };
+                    let Some(available) = references.get(&(seq, part.blob)) else { continue };
                     let is_cached = self.cache.contains(&part.blob);
-                    found.push(VerifiedHandoff {
-                        room: room.id(),
-                        seq: message.seq,
+                    looked_up.valid.push(VerifiedHandoff {
+                        room: id,
+                        seq,
                         message: message.header.digest(),
                         author: author.clone(),
                         sent: message.header.statement().sent,
@@ -225,12 +278,20 @@ impl Client {
                 }
             }
         }
-        let rooms: BTreeSet<RoomId> = found.iter().map(|handoff| handoff.room).collect();
+        let rooms: BTreeSet<RoomId> = looked_up.valid.iter().map(|handoff| handoff.room).collect();
         if rooms.len() > 1 {
-            found.sort_by_key(|handoff| (handoff.sent, handoff.room, handoff.seq));
+            looked_up.valid.sort_by_key(|handoff| (handoff.sent, handoff.room, handoff.seq));
         }
-        Ok(found)
+        Ok(looked_up)
     }
+}
+
+/// What references to handoffs lead to.
+#[derive(Default)]
+struct LookedUp {
+    valid: Vec<VerifiedHandoff>,
+    /// Those at whose place stands nothing that a member wrote, by the hub's word on what they refer to.
+    refused: Vec<(BlobId, Signature)>,
 }
 
 /// How many references are verified first where only the newest of them is wanted; then ever more.

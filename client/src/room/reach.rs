@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::limits::PULL_ENTRIES_MAX;
-use protocol::room::{CheckedMessage, RangeChecks, Reading, verify_range};
+use protocol::room::{RangeChecks, Reading, verify_range};
 use protocol::statement::LogPoint;
 
 use super::Room;
@@ -175,15 +175,19 @@ impl Room {
                 Step::Pruned(_) | Step::Forked => break,
             }
         }
+        if self.is_shown_fork {
+            self.keep()?;
+        }
         Ok(found)
     }
 
     /// Returns the verified messages at the places `wanted`, oldest first; what does not verify is left out.
+    #[cfg(test)]
     pub(crate) async fn messages(
         &mut self,
         link: &Link,
         wanted: BTreeSet<u64>,
-    ) -> Result<Vec<CheckedMessage>, Error> {
+    ) -> Result<Vec<protocol::room::CheckedMessage>, Error> {
         let readings = self.readings(link, wanted).await?;
         let good = readings.into_iter().filter_map(|reading| match reading {
             Reading::Good(message) => Some(*message),

@@ -7,6 +7,7 @@ use protocol::id::BlobId;
 
 use super::peer::Peer;
 use super::{bytes, handoff, settings};
+use crate::report::Signature;
 use crate::{Client, Error, VerifiedHandoff};
 
 /// Pushes three handoffs on one machine and lists them on another of the same user, to whom the hub lies.
@@ -59,6 +60,55 @@ async fn an_author_without_a_word_of_the_user_is_left_out() {
         }
     });
     assert_eq!(summaries(found.await.unwrap()), Vec::<String>::new());
+}
+
+/// Pushes three handoffs and looks one up on another machine of the same user, to whom the hub lies.
+async fn found(lie: impl FnMut(&mut Answer) + Send + 'static) -> Result<VerifiedHandoff, Error> {
+    let (home, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let peer = Peer::start(1).await;
+    push_three(home.path(), &peer).await;
+    crate::files::private_dir(&elsewhere.path().join("data")).unwrap();
+    std::fs::copy(home.path().join("data/user.key"), elsewhere.path().join("data/user.key")).unwrap();
+    peer.lie(lie);
+    let mut reader = Client::connect(settings(elsewhere.path(), "two", &peer.origin()), None).await.unwrap();
+    reader.find(BlobId::of(&bytes(1000, 1)).into()).await
+}
+
+#[tokio::test]
+async fn a_handoff_that_no_member_signed_is_refused_with_what_is_known_of_it() {
+    assert_eq!(found(|_| {}).await.unwrap().part.summary, "change 1");
+    let stranger = found(|answer| {
+        if let Answer::Pull(page) = answer {
+            page.seats.clear();
+        }
+    });
+    let error = stranger.await.unwrap_err();
+    assert!(matches!(error, Error::NotByMember { signature: Signature::NotMember, .. }), "{error:?}");
+    let altered = found(|answer| {
+        if let Answer::Pull(page) = answer {
+            for entry in &mut page.entries {
+                let EntryContent::Message { body: Some(body), .. } = &mut entry.content else { continue };
+                *body = body.replace("change", "a lie");
+            }
+        }
+    });
+    let error = altered.await.unwrap_err();
+    assert!(matches!(error, Error::NotByMember { signature: Signature::Invalid, .. }), "{error:?}");
+    let id = BlobId::of(&bytes(1000, 1)).to_string();
+    let text = format!("the message that hands over {} has a wrong signature or body", &id[..12]);
+    assert_eq!((error.to_string(), error.code()), (text, "verification_failed"));
+}
+
+#[tokio::test]
+async fn handoffs_of_a_room_that_nobody_asked_about_are_left_out() {
+    let elsewhere = |answer: &mut Answer| {
+        if let Answer::Handoffs(page) | Answer::Find(page) = answer {
+            let room = protocol::id::RoomId::from_bytes([9; 32]);
+            page.references.iter_mut().for_each(|reference| reference.room = room);
+        }
+    };
+    assert!(listed(elsewhere).await.unwrap().is_empty());
+    assert!(matches!(found(elsewhere).await, Err(Error::NotFound { .. })));
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ fn an_altered_handoff_is_no_handoff() {
     });
     assert_eq!(home.summaries(), ["one", "two"]);
     for verb in ["apply", "show", "fetch"] {
-        refused(&home.two.parler(&[verb, "--json", &home.newest()]), 1, "not_found");
+        refused(&home.two.parler(&[verb, "--json", &home.newest()]), 1, "verification_failed");
     }
 }
 
