@@ -160,5 +160,24 @@ mod tests {
         assert_eq!(fanout.lock().len(), 1);
         drop(two);
         assert!(fanout.lock().is_empty());
+        let ana = player(0, 1).agent();
+        let (one, two) = (fanout.listen(ana), fanout.listen(ana));
+        drop(one);
+        assert_eq!(fanout.agents.lock().unwrap().len(), 1);
+        drop(two);
+        assert!(fanout.agents.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_does_not_listen_loses_the_oldest_hints() {
+        let fanout = Fanout::default();
+        let (ana, ben) = (player(0, 1), player(1, 1));
+        let (mut ear, mut other) = (fanout.listen(ana.agent()), fanout.listen(ben.agent()));
+        for number in 0..=EVENTS_QUEUED_MAX {
+            let room = Some(RoomId::from_bytes([u8::try_from(number).unwrap(); 32]));
+            fanout.tell(ana.agent(), Event { event: Event::ROOMS.into(), room });
+        }
+        assert_eq!(ear.next().await.room, Some(RoomId::from_bytes([1; 32])));
+        assert!(tokio::time::timeout(std::time::Duration::ZERO, other.next()).await.is_err());
     }
 }

@@ -21,6 +21,7 @@ use crate::Config;
 use crate::cast::{Player, admit, invite, player};
 use crate::clock::{Clock as _, SystemClock};
 
+const SECRET: &str = "gpj1-0123456789abcdefghijklmnop";
 const DAY: i64 = 24 * 3600 * 1000;
 
 impl Peer {
@@ -89,7 +90,7 @@ fn hint(event: &str, room: RoomId) -> Event {
 
 /// A closed hub, whose join secret only its owners know.
 async fn closed(place: &Path) -> (Running, JoinKey) {
-    let key = JoinKey::from_join_secret("gpj1-0123456789abcdefghijklmnop");
+    let key = JoinKey::from_join_secret(SECRET);
     (start(Config { join: Some(key.public()), ..config(place) }).await, key)
 }
 
@@ -140,6 +141,16 @@ async fn a_session_key_is_all_that_a_joiner_needs_at_a_closed_hub() {
     let mut member = Peer::connect(&hub.socket, &ben, |_| {}).await.unwrap();
     assert_eq!(member.pull(room, 0, LONG).await.unwrap().entries.len(), 1);
     assert_eq!(member.state(request, Duration::ZERO).await.unwrap().state, JoinerState::Member);
+    // Put out of its only room it may ask again, and no more.
+    let secret = JoinKey::from_join_secret(SECRET);
+    let mut owner = Peer::connect(&hub.socket, &ana, |config| config.join = Some(secret)).await.unwrap();
+    owner.act(&ana, room, |_| Op::Remove { agent: ben.agent() }).await.unwrap();
+    assert_eq!(Peer::connect(&hub.socket, &ben, |_| {}).await.err(), Some(ClientFault::NoPass));
+    let mut joiner =
+        Peer::connect(&hub.socket, &ben, |config| config.invite = Some(invite(0))).await.unwrap();
+    assert_eq!(joiner.state(request, Duration::ZERO).await.unwrap().state, JoinerState::Removed);
+    assert_ne!(joiner.join(&ben, room, &invite(0)).await.unwrap(), request);
+    assert_eq!(joiner.ask(Request::Rooms(Rooms::default())).await, Err(Refusal::not_found()));
     hub.stop().await.unwrap();
 }
 

@@ -410,6 +410,8 @@ proptest::proptest! {
             let limits = Limits {
                 sends_per_agent_minute_max: 10_000,
                 blobs_per_agent_hour_max: 10_000,
+                // What becomes of blobs that nobody reads is another test's.
+                blob_idle_days: 365_000,
                 requests_per_address_max: PENDING_MAX,
                 requests_per_key_max: PENDING_MAX,
                 ..Limits::default()
