@@ -220,13 +220,12 @@ impl Client {
         let row = row.ok_or(SessionError::NotInRoom { room: id })?;
         let genesis = self.genesis(&row).ok_or(Error::Contradiction { room: id })?;
         let (memory, me) = (self.memory(id)?, self.seat.agent());
-        if genesis.statement().kind == RoomKind::Home {
-            return Room::home(memory, id, genesis.by(), me);
+        match (genesis.statement().kind, genesis.by() == self.seat.user()) {
+            (RoomKind::Home, true) => Room::home(memory, id, genesis.by(), me),
+            (RoomKind::Session | RoomKind::Service, true) => Room::own(memory, &genesis, me),
+            // Of a home of another user nobody can be a member but that user's seats.
+            (_, false) => self.admitted(&genesis).await,
         }
-        if genesis.by() == self.seat.user() {
-            return Room::own(memory, &genesis, me);
-        }
-        self.admitted(&genesis).await
     }
 
     /// Takes up a session of another user, once the chain shows that its owner has admitted this seat.

@@ -179,6 +179,9 @@ async fn two_people_meet_by_a_key_an_approval_and_a_backlog() {
     assert_eq!((names, status.session, status.unread), (vec!["ana/app", "ben/app"], Some(open.room), 1));
     ana.ack(open.room, "cli", received.cursor).await.unwrap();
     assert_eq!(ana.status().await.unwrap().unread, 0);
+    // Another process, which has looked at no room yet.
+    let mut fresh = scene.owner("app").await;
+    assert_eq!(fresh.find(part.blob.into()).await.unwrap().room, open.room);
     let found = ana.find(part.blob.into()).await.unwrap();
     assert_eq!((found.author.name.as_str(), found.room), ("ben/app", open.room));
     assert_eq!(ana.fetch(&found, None).await.unwrap().size(), 50_000);
@@ -399,5 +402,63 @@ async fn a_hub_that_is_killed_and_started_again_is_not_noticed() {
         texts,
         ["ana/app Text after restart 0", "ana/app Text after restart 1", "ana/app Text after restart 2"]
     );
+    scene.hub.kill();
+}
+
+#[tokio::test]
+async fn a_key_that_says_so_lets_in_whoever_asks_and_no_other_key_does() {
+    let scene = Scene::open();
+    let mut ana = scene.owner("app").await;
+    let slow = opened(&mut ana, about("ship it")).await;
+    let auto: SessionKey = ana.new_key(DAY, 2, true).await.unwrap().key.parse().unwrap();
+    let mut joiners = Vec::new();
+    for (user, key) in [("ben", &auto), ("carl", &slow), ("dora", &auto)] {
+        let mut joiner = scene.joiner(user, key).await.unwrap();
+        let joining = joiner.join(key, user).await.unwrap();
+        joiners.push((joiner, joining));
+    }
+    let names = |decisions: Vec<client::report::Decision>| {
+        decisions.into_iter().map(|decision| decision.joiner.name).collect::<Vec<_>>()
+    };
+    assert_eq!(names(ana.approve_auto().await.unwrap()), ["ben", "dora"]);
+    assert!(ana.approve_auto().await.unwrap().is_empty());
+    let mut outcomes = Vec::new();
+    for (joiner, joining) in &mut joiners {
+        outcomes.push(matches!(joiner.join_state(joining, None).await.unwrap(), JoinOutcome::Member(_)));
+    }
+    assert_eq!(outcomes, [true, false, true]);
+    // Whoever asks by a key that has let in as many as it may learns no more than that it is refused.
+    assert_eq!(ana.revoke_key(&auto.to_string()).await.unwrap().state, client::report::KeyState::Revoked);
+    scene.hub.kill();
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_refused_before_anything_is_done() {
+    let scene = Scene::open();
+    let mut ana = scene.owner("app").await;
+    for (ttl, max_uses) in [(Duration::ZERO, 1), (DAY * 367, 1), (DAY, 0), (DAY, 257)] {
+        let error = ana.open_session(OpenSession { ttl, max_uses, ..about("x") }).await.unwrap_err();
+        assert!(matches!(error, Error::Session(SessionError::KeyBounds)), "{error}");
+    }
+    let recap = Some("r".repeat(2_000_000));
+    let error = ana.open_session(OpenSession { recap, ..about("x") }).await.unwrap_err();
+    assert_eq!(refusal(&error), "too_large");
+    assert!(ana.sessions().await.unwrap().sessions.is_empty());
+    let recap = Some("a line of context\n".repeat(10_000));
+    let key = opened(&mut ana, OpenSession { recap: recap.clone(), ..about("ship it") }).await;
+    let whole: String =
+        ana.log(None, 100).await.unwrap().messages.into_iter().skip(1).filter_map(|m| m.text).collect();
+    assert_eq!(Some(whole), recap);
+    assert_eq!(refusal(&ana.send(&"m".repeat(65_536)).await.unwrap_err()), "too_large");
+    assert_eq!(refusal(&ana.send(" \n").await.unwrap_err()), "usage");
+
+    let mut ben = scene.joiner("ben", &key).await.unwrap();
+    for name in ["", " ", "ben\u{202e}", "ben\n", &"b".repeat(101)] {
+        let error = ben.join(&key, name).await.unwrap_err();
+        assert!(matches!(error, Error::Session(SessionError::Name { .. })), "{error}");
+    }
+    let elsewhere = SessionKey::new([4; 16], key.room12(), Some("wss://hub.example:443".to_owned()));
+    assert_eq!(refusal(&ben.join(&elsewhere, "ben").await.unwrap_err()), "wrong_hub");
+    assert!(ana.requests().await.unwrap().requests.is_empty(), "none of it was filed");
     scene.hub.kill();
 }
