@@ -238,6 +238,14 @@ impl Client {
         self.spooled(found.room) == 1
     }
 
+    /// Signs a text and goes no further.
+    pub(crate) fn say_and_crash(&self, room: RoomId, text: &str) {
+        let body = Body { parts: vec![Part::Text(text.to_owned())], reply_to: None, hops: None };
+        let draft = Draft { blob: None, body: body.to_text(), leave: false };
+        let n = self.rooms[&room].next_n(&self.seat.agent()) + self.spooled(room) as u64;
+        drop(self.spool.keep(self.sign(room, draft, n)).unwrap());
+    }
+
     /// Signs a message and goes no further.
     pub(crate) async fn sign_and_crash(&mut self, room: RoomId, part: &BundlePart) {
         self.home().await.unwrap();

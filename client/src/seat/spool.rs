@@ -90,7 +90,7 @@ impl Spool {
         Ok(SpoolEntry { path, post, _lock: lock })
     }
 
-    /// Takes over the messages of `author` to `room` of `hub` that were signed and not answered, oldest first. Those that
+    /// Takes over the messages of `author` to `room` of `hub` that were signed and not answered, in the author's order. Those that
     /// another process works on are its own.
     ///
     /// # Errors
@@ -110,7 +110,10 @@ impl Spool {
                 Err(error) => return Err(error),
             };
             if post.hub == hub && post.room == room && post.message.by() == author {
-                found.push((time, SpoolEntry { path, post, _lock: lock }));
+                // The author's own order; the time of a file is too coarse for two that were signed at once.
+                let Ok(header) = post.message.clone().verify() else { continue };
+                let order = (header.statement().n, header.statement().sent, time);
+                found.push((order, SpoolEntry { path, post, _lock: lock }));
             }
         }
         found.sort_by(|a, b| (a.0, &a.1.path).cmp(&(b.0, &b.1.path)));
@@ -264,11 +267,12 @@ mod tests {
         for kept in [&one, &two, &other] {
             drop(spool.keep(kept.clone()).unwrap());
         }
+        // As coarse as the times of files may be, and as wrong as a clock.
         age(&path_of(&spool, &two), 60);
         let mut found = pending(&Spool::open(dir.path()).unwrap(), &one);
-        assert_eq!(posts(&found), [&two, &one], "oldest first, and none of another seat");
+        assert_eq!(posts(&found), [&one, &two], "in the author's order, and none of another seat");
         assert!(found[1].post().message.clone().verify().is_ok());
-        found.pop().unwrap().remove();
+        found.remove(0).remove();
         drop(found);
         assert_eq!(posts(&pending(&spool, &one)), [&two]);
         let elsewhere = SpooledPost { hub: HubKey::from_seed(&[9; 32]).public(), ..one };
@@ -324,7 +328,7 @@ mod tests {
         let again = Spool::open(dir.path()).unwrap();
         assert!(in_use.path().exists() && !crashed.exists());
         drop(held);
-        assert_eq!(posts(&pending(&again, &post(1, 1))), [&post(1, 3), &post(1, 2)]);
+        assert_eq!(posts(&pending(&again, &post(1, 1))), [&post(1, 2), &post(1, 3)]);
         let path = in_use.path().to_owned();
         drop(in_use);
         assert!(!path.exists());

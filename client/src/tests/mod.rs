@@ -1,6 +1,7 @@
 //! The client as a whole against the protocol's own hub end: lines that break, crashes between two steps, a hub that
 //! lies, and a network in bad weather.
 
+mod clock;
 mod lies;
 pub(crate) mod peer;
 mod properties;
@@ -8,6 +9,7 @@ mod push;
 mod rooms;
 mod shelf;
 mod storm;
+mod undelivered;
 mod weather;
 
 use std::path::{Path, PathBuf};

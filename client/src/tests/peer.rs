@@ -1,6 +1,7 @@
 //! A hub for tests: the protocol's hub end over sockets, what it keeps in memory, and switches for its faults.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -22,6 +23,8 @@ pub(crate) struct Peer {
     config: Arc<Mutex<HubConfig>>,
     shelf: Arc<Mutex<Shelf>>,
     silent_after: Arc<Mutex<Option<RequestKind>>>,
+    /// How far its clock is ahead of this machine's, in milliseconds.
+    ahead: Arc<AtomicI64>,
 }
 
 impl Peer {
@@ -41,15 +44,17 @@ impl Peer {
         let config = Arc::new(Mutex::new(HubConfig { key, origins, join, limits: Limits::default() }));
         let shelf = Arc::new(Mutex::new(Shelf::default()));
         let silent_after = Arc::new(Mutex::new(None));
-        let (shelf_of, silent) = (shelf.clone(), silent_after.clone());
-        let peer = Self { address, config: config.clone(), shelf, silent_after };
+        let ahead = Arc::new(AtomicI64::new(0));
+        let (shelf_of, silent, clock) = (shelf.clone(), silent_after.clone(), ahead.clone());
+        let peer = Self { address, config: config.clone(), shelf, silent_after, ahead };
         tokio::spawn(async move {
             let mut connections = 0;
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let config = config.lock().unwrap().clone();
                 connections += 1;
-                tokio::spawn(serve(stream, Arc::new(config), shelf_of.clone(), silent.clone(), connections));
+                let switches = (silent.clone(), clock.load(Ordering::SeqCst));
+                tokio::spawn(serve(stream, Arc::new(config), shelf_of.clone(), switches, connections));
             }
         });
         peer
@@ -86,6 +91,11 @@ impl Peer {
     /// Does the next request of this kind and breaks the connection before the answer.
     pub(crate) fn silent_after(&self, kind: RequestKind) {
         *self.silent_after.lock().unwrap() = Some(kind);
+    }
+
+    /// Has another time than this machine on connections to come.
+    pub(crate) fn is_ahead(&self, millis: i64) {
+        self.ahead.store(millis, Ordering::SeqCst);
     }
 
     /// Never answers requests of this kind.
@@ -143,13 +153,14 @@ async fn serve(
     stream: TcpStream,
     config: Arc<HubConfig>,
     shelf: Arc<Mutex<Shelf>>,
-    silent_after: Arc<Mutex<Option<RequestKind>>>,
+    (silent_after, ahead): (Arc<Mutex<Option<RequestKind>>>, i64),
     connection: u64,
 ) {
+    let now = || crate::seat::now() + ahead;
     let Ok(mut socket) = tokio_tungstenite::accept_hdr_async(stream, accept).await else { return };
     let mut nonce = [0; 32];
     getrandom::fill(&mut nonce).unwrap();
-    let mut end = HubEnd::new(config, Nonce::from_bytes(nonce), crate::seat::now());
+    let mut end = HubEnd::new(config, Nonce::from_bytes(nonce), now());
     loop {
         while let Some(output) = end.poll() {
             match output {
@@ -188,9 +199,9 @@ async fn serve(
         }
         match socket.next().await {
             Some(Ok(Message::Text(text))) => {
-                end.receive(Packet::Text(text.as_str().to_owned()), crate::seat::now());
+                end.receive(Packet::Text(text.as_str().to_owned()), now());
             }
-            Some(Ok(Message::Binary(bytes))) => end.receive(Packet::Binary(bytes.into()), crate::seat::now()),
+            Some(Ok(Message::Binary(bytes))) => end.receive(Packet::Binary(bytes.into()), now()),
             Some(Ok(_)) => {}
             Some(Err(_)) | None => return,
         }

@@ -12,3 +12,5 @@ mod lossy;
 mod processes;
 #[cfg(test)]
 mod session;
+#[cfg(test)]
+mod session_lies;

@@ -1,0 +1,116 @@
+//! What crashed processes had signed and not got answered: sent in order by the next operation in the room, or told as lost.
+
+use std::path::Path;
+use std::time::Duration;
+
+use kit::LyingHub;
+use protocol::frame::{Answer, Request};
+use protocol::id::RoomId;
+use protocol::invite::SessionKey;
+use protocol::refusal::RefusalCode;
+
+use crate::tests::settings;
+use crate::{Client, Error, JoinOutcome, OpenSession, SessionError, Settings};
+
+async fn seat(home: &Path, user: &str, hub: &LyingHub) -> Client {
+    let settings = settings(&home.join(user), "app", &hub.origin());
+    Client::connect(Settings { name: format!("{user}/app"), ..settings }, None).await.unwrap()
+}
+
+/// An owner and a member in one session.
+async fn two(home: &Path, hub: &LyingHub) -> (Client, Client, RoomId) {
+    let mut ana = seat(home, "ana", hub).await;
+    let open = OpenSession {
+        topic: None,
+        recap: None,
+        ttl: Duration::from_secs(60),
+        max_uses: 1,
+        auto: false,
+        no_history: false,
+    };
+    let open = ana.open_session(open).await.unwrap();
+    let key: SessionKey = open.key.parse().unwrap();
+    let mut ben = seat(home, "ben", hub).await;
+    let mut joining = ben.join(&key, "ben/app").await.unwrap();
+    ana.approve("ben/app", None).await.unwrap();
+    assert_eq!(ben.join_state(&mut joining, None).await.unwrap(), JoinOutcome::Member(open.room));
+    (ana, ben, open.room)
+}
+
+async fn texts(client: &mut Client) -> Vec<String> {
+    let log = client.log(None, 100).await.unwrap();
+    log.messages.into_iter().filter_map(|message| message.text).collect()
+}
+
+#[tokio::test]
+async fn what_a_crashed_process_left_is_sent_in_order_before_what_comes_next() {
+    let home = tempfile::tempdir().unwrap();
+    let hub = LyingHub::new(1);
+    let (mut ana, mut ben, room) = two(home.path(), &hub).await;
+    ben.room().await.unwrap();
+    for text in ["one", "two", "three"] {
+        ben.say_and_crash(room, text);
+    }
+    ben.close().await;
+    let mut again = seat(home.path(), "ben", &hub).await;
+    again.send("four").await.unwrap();
+    assert_eq!(texts(&mut ana).await, ["one", "two", "three", "four"]);
+    assert_eq!(again.spooled(room), 0);
+    assert!(again.take_undelivered().is_empty());
+    // Only to look is an operation too.
+    again.say_and_crash(room, "five");
+    assert_eq!(texts(&mut again).await.last().map(String::as_str), Some("five"));
+}
+
+#[tokio::test]
+async fn who_was_put_out_is_told_what_was_not_delivered_and_once() {
+    let home = tempfile::tempdir().unwrap();
+    let hub = LyingHub::new(2);
+    let (mut ana, mut ben, room) = two(home.path(), &hub).await;
+    ben.room().await.unwrap();
+    ben.say_and_crash(room, "last words");
+    ana.kick("ben/app").await.unwrap();
+    let error = ben.send("hello").await.unwrap_err();
+    assert!(matches!(error, Error::Session(SessionError::NotInRoom { .. })), "{error}");
+    let lost = ben.take_undelivered();
+    assert_eq!(
+        (lost.len(), lost[0].label.as_str(), lost[0].reason.code),
+        (1, "last words", RefusalCode::NotFound)
+    );
+    assert!(ben.take_undelivered().is_empty() && ben.spooled(room) == 0);
+    assert!(texts(&mut ana).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_was_meant_for_a_room_that_was_closed_meanwhile_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let hub = LyingHub::new(3);
+    let (mut ana, mut ben, room) = two(home.path(), &hub).await;
+    ben.room().await.unwrap();
+    ben.say_and_crash(room, "too late");
+    ana.close_session().await.unwrap();
+    assert_eq!(ben.send("hello").await.unwrap_err().code(), "closed");
+    let lost = ben.take_undelivered();
+    assert_eq!(
+        (lost.len(), lost[0].label.as_str(), lost[0].reason.code),
+        (1, "too late", RefusalCode::Closed)
+    );
+    assert_eq!(ben.spooled(room), 0);
+}
+
+#[tokio::test]
+async fn a_message_whose_answer_was_lost_is_stored_once() {
+    let home = tempfile::tempdir().unwrap();
+    let hub = LyingHub::new(4);
+    let (mut ana, mut ben, _) = two(home.path(), &hub).await;
+    let mut cut = false;
+    hub.lie(move |asking, answer| {
+        // Stored, and another answer than the one that says so.
+        if matches!((asking.request, &answer), (Request::Post(_), Ok(Answer::Post(_)))) && !cut {
+            cut = true;
+            *answer = Err(protocol::refusal::Refusal::new(RefusalCode::Closing, "closing"));
+        }
+    });
+    ben.send("once").await.unwrap();
+    assert_eq!(texts(&mut ana).await, ["once"]);
+}

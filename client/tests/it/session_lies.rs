@@ -1,0 +1,184 @@
+//! Sessions at a hub whose operator lies: what owner and joiner believe, and what they do not.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use client::report::JoinRequest;
+use client::{Client, Error, JoinOutcome, OpenSession, SessionError, Settings};
+use kit::{LyingHub, Member};
+use protocol::frame::{Answer, ChainPage, JoinStanding, JoinerState, Request, RequestList, Requests, Rooms};
+use protocol::id::Digest;
+use protocol::invite::SessionKey;
+use protocol::refusal::RefusalCode;
+use protocol::room::{AdmissionError, ChainEnd};
+use protocol::signed::Signed;
+use protocol::statement::{Genesis, RoomKind};
+use tempfile::TempDir;
+
+use crate::cast::settings;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+async fn seat(home: &Path, user: &str, hub: &LyingHub) -> Client {
+    let home = home.join(user);
+    let settings =
+        Settings { name: format!("{user}/app"), ..settings(&home, "app", hub.origin().parse().unwrap()) };
+    Client::connect(settings, None).await.unwrap()
+}
+
+/// An owner with an open session, a joiner who has asked, and their hub.
+async fn asked(seed: u8) -> (TempDir, LyingHub, Client, Client, SessionKey) {
+    let home = tempfile::tempdir().unwrap();
+    let hub = LyingHub::new(seed);
+    let mut ana = seat(home.path(), "ana", &hub).await;
+    let open =
+        OpenSession { topic: None, recap: None, ttl: DAY, max_uses: 5, auto: false, no_history: false };
+    let key: SessionKey = ana.open_session(open).await.unwrap().key.parse().unwrap();
+    let mut ben = seat(home.path(), "ben", &hub).await;
+    let mut joining = ben.join(&key, "ben/app").await.unwrap();
+    assert_eq!(ben.join_state(&mut joining, None).await.unwrap(), JoinOutcome::Pending);
+    (home, hub, ana, ben, key)
+}
+
+/// What the hub's answers showed.
+type Seen<T> = Arc<Mutex<Option<T>>>;
+
+/// Notes the statement that opened a room, as it travels in the list of rooms.
+fn note_genesis(hub: &LyingHub) -> Seen<Signed<Genesis>> {
+    let noted = Seen::default();
+    let note = noted.clone();
+    hub.lie(move |_, answer| {
+        if let Ok(Answer::Rooms(list)) = answer {
+            let session = list.rooms.iter().find(|row| {
+                let genesis = row.genesis.clone().verify().unwrap();
+                genesis.statement().kind == RoomKind::Session
+            });
+            *note.lock().unwrap() = session.map(|row| row.genesis.clone());
+        }
+    });
+    noted
+}
+
+/// Changes the lists of requests that the owner is shown.
+fn edit_requests(hub: &LyingHub, mut edit: impl FnMut(&mut RequestList) + Send + 'static) {
+    hub.lie(move |_, answer| {
+        if let Ok(Answer::Requests(list)) = answer {
+            edit(list);
+        }
+    });
+}
+
+async fn offered(owner: &mut Client) -> (Vec<JoinRequest>, Vec<String>) {
+    let requests = owner.requests().await.unwrap();
+    (requests.requests, requests.rejected.into_iter().map(|rejected| rejected.reason).collect())
+}
+
+#[tokio::test]
+async fn a_swapped_joiner_is_not_offered_for_approval() {
+    let (_home, hub, mut ana, ben, key) = asked(1).await;
+    let eve = Member::log_in(9, &hub.origin()).unwrap();
+    let forged = eve.request_to_join(&key, "ben/app");
+    let (own, countersigned) = (forged.join.clone(), forged.ask.clone());
+    // Eve's statement under the countersignature that Ben's key made for his.
+    let of_ben = ben.seat().agent();
+    edit_requests(&hub, move |list| list.requests[0].ask.join = own.clone());
+    let (requests, rejected) = offered(&mut ana).await;
+    assert!(requests.is_empty());
+    assert_eq!(rejected, ["the request is not countersigned by the key it names"]);
+    assert!(matches!(ana.approve("ben/app", None).await, Err(Error::Session(SessionError::NoSuch { .. }))));
+    // One that holds by itself is hers, and is told by her id and words.
+    edit_requests(&hub, move |list| {
+        list.requests[0].ask.join = forged.join.clone();
+        list.requests[0].ask.ask = countersigned.clone();
+        list.requests[0].ask.seat = None;
+    });
+    let (requests, _) = offered(&mut ana).await;
+    assert_eq!((requests[0].id, requests[0].id == of_ben), (eve.id(), false));
+}
+
+#[tokio::test]
+async fn a_request_by_a_key_that_the_owner_has_not_made_is_reported() {
+    let (_home, hub, mut ana, _ben, _key) = asked(2).await;
+    let mut eve = Member::log_in(9, &hub.origin()).unwrap();
+    let room = eve.open(7).unwrap();
+    eve.put_key(room, 5, false).unwrap();
+    let Answer::Requests(list) = eve.ask(&Request::Requests(Requests { room, after: None })).unwrap() else {
+        panic!("a list")
+    };
+    let key = list.keys[0].key.clone();
+    edit_requests(&hub, move |list| list.requests[0].key = key.clone());
+    let (requests, rejected) = offered(&mut ana).await;
+    assert!(requests.is_empty());
+    assert_eq!(rejected, ["the key of the request is none that the owner made for this room"]);
+}
+
+#[tokio::test]
+async fn a_request_is_offered_once_however_often_it_is_listed_and_not_after_the_decision() {
+    let (_home, hub, mut ana, mut ben, _key) = asked(3).await;
+    edit_requests(&hub, |list| {
+        let all = list.requests.clone();
+        list.requests.extend(all.iter().cloned());
+        list.more = false;
+    });
+    assert_eq!(offered(&mut ana).await.0.len(), 1);
+    hub.repent();
+    let kept = Seen::default();
+    let seen = kept.clone();
+    edit_requests(&hub, move |list| *seen.lock().unwrap() = Some(list.requests.clone()));
+    offered(&mut ana).await;
+    let listed = kept.lock().unwrap().clone().unwrap();
+    ana.deny("ben/app").await.unwrap();
+    edit_requests(&hub, move |list| list.requests.clone_from(&listed));
+    let (requests, rejected) = offered(&mut ana).await;
+    assert!(requests.is_empty() && rejected.is_empty());
+    assert!(ben.send("hello").await.is_ok(), "at home, where else");
+}
+
+#[tokio::test]
+async fn an_admission_that_the_owner_has_not_signed_is_not_believed() {
+    let (_home, hub, mut ana, mut ben, key) = asked(4).await;
+    let mut joining = ben.join(&key, "ben/app").await.unwrap();
+    let noted = note_genesis(&hub);
+    ana.sessions().await.unwrap();
+    let genesis = noted.lock().unwrap().clone().unwrap();
+    hub.lie(move |_, answer| {
+        if let Ok(Answer::JoinState(standing)) = answer {
+            *standing = JoinStanding { state: JoinerState::Member, genesis: Some(genesis.clone()) };
+        }
+        if answer.as_ref().is_err_and(|refusal| refusal.code == RefusalCode::NotFound) {
+            // What it shows of the chain is what there is: no admission.
+            let end = ChainEnd { n: 0, digest: Digest::from_bytes([0; 32]) };
+            let page = ChainPage { entries: Vec::new(), more: false, end };
+            *answer = Ok(Answer::Chain(page));
+        }
+    });
+    let error = ben.join_state(&mut joining, None).await.unwrap_err();
+    assert!(matches!(error, Error::Session(SessionError::Admission(AdmissionError::NotAdmitted))), "{error}");
+    assert_eq!(error.code(), "verification_failed");
+    assert_eq!(ben.seat().in_use().unwrap(), None);
+}
+
+#[tokio::test]
+async fn another_room_behind_a_key_is_not_entered() {
+    let (_home, hub, _ana, mut ben, key) = asked(5).await;
+    let mut eve = Member::log_in(9, &hub.origin()).unwrap();
+    let room = eve.open(7).unwrap();
+    eve.admit(room, ben.seat().agent(), "ben/app").unwrap();
+    let noted = note_genesis(&hub);
+    eve.ask(&Request::Rooms(Rooms::default())).unwrap();
+    let genesis = noted.lock().unwrap().clone().unwrap();
+    let mut joining = ben.join(&key, "ben/app").await.unwrap();
+    hub.lie(move |_, answer| {
+        if let Ok(Answer::JoinState(standing)) = answer {
+            *standing = JoinStanding { state: JoinerState::Member, genesis: Some(genesis.clone()) };
+        }
+    });
+    let error = ben.join_state(&mut joining, None).await.unwrap_err();
+    assert!(matches!(error, Error::Session(SessionError::Admission(AdmissionError::OtherRoom))), "{error}");
+    assert_eq!(ben.seat().in_use().unwrap(), None);
+    // Nor is it of any use to whom the hub lists it as a room of his with another owner than its genesis says.
+    hub.repent();
+    let sessions = ben.sessions().await.unwrap().sessions;
+    assert_eq!((sessions.len(), sessions[0].owner), (1, eve.user.public()));
+}
