@@ -326,21 +326,20 @@ pub(super) fn pass(
     Ok(is_live.then_some(Access::Join(invite)))
 }
 
-/// Drops requests that are over, and those of a day ago whose key is: until then who asked is told so.
+/// Drops requests that are over. Those whose key admits nobody any more are over in a day: until then who asked is told so.
 pub(super) fn expire(db: &Connection, now: UnixMillis, batch_rows: u64) -> Result<usize, StoreError> {
+    db.prepare_cached(
+        "UPDATE request SET expires = ?2 WHERE decided = 0 AND expires > ?2
+             AND NOT EXISTS (SELECT 1 FROM live_key WHERE live_key.room = request.room
+                 AND live_key.invite = request.invite AND live_key.expires > ?1)",
+    )?
+    .execute((now, now.saturating_add(DEAD_KEPT_MS)))?;
     let over = db
         .prepare_cached(
             "DELETE FROM request WHERE no IN (SELECT no FROM request WHERE expires <= ?1 ORDER BY expires LIMIT ?2)",
         )?
         .execute((now, batch_rows))?;
-    let dead = db
-        .prepare_cached(
-            "DELETE FROM request WHERE no IN (SELECT no FROM request WHERE decided = 0 AND first_seen <= ?2
-                 AND NOT EXISTS (SELECT 1 FROM live_key WHERE live_key.room = request.room
-                     AND live_key.invite = request.invite AND live_key.expires > ?1) LIMIT ?3)",
-        )?
-        .execute((now, now - DEAD_KEPT_MS, batch_rows))?;
-    Ok(over.max(dead))
+    Ok(over)
 }
 
 /// How long a request is kept whose key admits nobody any more, in milliseconds: a day.

@@ -47,7 +47,6 @@ struct Waiting {
     id: Digest,
     no: usize,
     key: u8,
-    filed: i64,
     until: i64,
     decided: bool,
 }
@@ -192,10 +191,11 @@ impl World {
         janitor::expire(&self.bench.service).await.unwrap();
         for who in 0..SEATS {
             let Some(asked) = self.agent(who).asked.clone() else { continue };
-            let is_dead = !asked.decided && !self.is_live(asked.key) && asked.filed + DAY <= self.now();
-            if is_dead || asked.until <= self.now() {
-                self.agent(who).asked = None;
-            }
+            let day = self.now() + DAY;
+            let is_dead = !asked.decided && !self.is_live(asked.key);
+            let until = if is_dead { asked.until.min(day) } else { asked.until };
+            let is_over = until <= self.now();
+            self.agent(who).asked = (!is_over).then_some(Waiting { until, ..asked });
         }
     }
 
@@ -254,7 +254,7 @@ impl World {
         assert_eq!(answer, Ok(id));
         self.filed += 1;
         let no = self.filed;
-        let asked = Waiting { id, no, key, filed: now, until: now + 7 * DAY, decided: is_inside };
+        let asked = Waiting { id, no, key, until: now + 7 * DAY, decided: is_inside };
         self.agent(who).asked = Some(asked);
     }
 
