@@ -193,7 +193,12 @@ impl Client {
         }
         members.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
         let is_own_session = kind == RoomKind::Session && owner == self.seat.user();
-        let pending = if is_own_session { self.requests().await?.requests } else { Vec::new() };
+        let pending = if is_own_session {
+            let gate = self.gate(room).await?;
+            self.reported(room, gate).requests
+        } else {
+            Vec::new()
+        };
         Ok(Status {
             me,
             user: self.seat.user(),
@@ -308,7 +313,7 @@ fn link(
 }
 
 /// A closed hub refuses the login of who has nothing but a key that admits nobody: what is wrong is the key.
-fn as_of_key(settings: &Settings, error: LinkError) -> LinkError {
+pub(crate) fn as_of_key(settings: &Settings, error: LinkError) -> LinkError {
     match error {
         LinkError::NoJoinSecret { .. } if settings.invite.is_some() => {
             LinkError::Refused(Refusal::key_refused())

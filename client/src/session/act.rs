@@ -5,7 +5,7 @@ use protocol::id::RoomId;
 use protocol::key::UserKey;
 use protocol::refusal::RefusalCode;
 use protocol::signed;
-use protocol::statement::{LogPoint, Membership, Op};
+use protocol::statement::{LogPoint, Membership, Op, RoomKind};
 
 use super::SessionError;
 use super::record::SessionFile;
@@ -110,6 +110,9 @@ impl Client {
 
     /// Returns the places of the owner's acts that this seat has signed.
     pub(super) fn own_acts(&self, room: RoomId) -> Result<Vec<u64>, Error> {
+        if self.rooms[&room].owner() != self.seat.user() || self.rooms[&room].kind() == RoomKind::Home {
+            return Ok(Vec::new());
+        }
         let (me, record) = (self.seat.agent(), self.record(room)?.load()?);
         Ok(record.acts.into_iter().filter(|(agent, _)| *agent == me).map(|(_, seq)| seq).collect())
     }

@@ -19,7 +19,7 @@ use crate::seat;
 
 /// Who asks to join a room, checked.
 #[derive(Debug, Default)]
-pub(super) struct Gate {
+pub(crate) struct Gate {
     pub(super) offered: Vec<CheckedRequest>,
     pub(super) rejected: Vec<RejectedRequest>,
     pub(super) keys: Vec<KeyRow>,
@@ -100,7 +100,7 @@ impl Client {
     }
 
     /// Asks who wants to join a room, and checks each request.
-    pub(super) async fn gate(&mut self, room: RoomId) -> Result<Gate, Error> {
+    pub(crate) async fn gate(&mut self, room: RoomId) -> Result<Gate, Error> {
         let known = &self.rooms[&room];
         let owner = known.owner();
         if owner != self.seat.user() {
@@ -148,7 +148,7 @@ impl Client {
     }
 
     /// Returns the requests as they are told.
-    pub(super) fn reported(&self, room: RoomId, gate: Gate) -> report::Requests {
+    pub(crate) fn reported(&self, room: RoomId, gate: Gate) -> report::Requests {
         let members = self.rooms[&room].present();
         let others = gate.offered.iter().map(|request| (request.agent, request.name.as_str()));
         let present = members.iter().map(|(agent, _)| (agent.id, agent.name.as_str()));

@@ -13,7 +13,7 @@ use protocol::statement::{ASK, Genesis, Join, is_name};
 
 use super::SessionError;
 use super::record::{JoinFile, JoinRecord};
-use crate::client::Client;
+use crate::client::{Client, as_of_key};
 use crate::error::Error;
 use crate::seat;
 use crate::settings::HubAddress;
@@ -100,7 +100,7 @@ impl Client {
                     self.file_anew(joining).await?;
                     continue;
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(as_of_key(&self.settings, error).into()),
             };
             match standing.state {
                 JoinerState::Pending => {}
@@ -156,7 +156,7 @@ impl Client {
                     // Not filed: the next attempt begins anew.
                     joining.file.remove();
                 }
-                return Err(error.into());
+                return Err(as_of_key(&self.settings, error).into());
             }
         };
         joining.record.request = Some(request);

@@ -1,5 +1,7 @@
 //! Which room a command works in: the one in use, the home, or one that was named; and the list of all there are.
 
+use std::time::Duration;
+
 use protocol::frame::{Ack, Answer, Chain, Request, RoomRow, Rooms};
 use protocol::id::RoomId;
 use protocol::limits::PULL_ENTRIES_MAX;
@@ -15,7 +17,7 @@ use crate::error::Error;
 use crate::limits::UNREAD_PAGES_MAX;
 use crate::link::LinkError;
 use crate::report;
-use crate::room::{Content, Room};
+use crate::room::{Content, ReadPage, Room};
 use crate::seat::{InUse, RoomMemory};
 use crate::settings::RoomChoice;
 
@@ -96,7 +98,9 @@ impl Client {
         let mut sessions = Vec::new();
         for row in self.rows().await? {
             let Some(genesis) = self.genesis(&row).filter(is_session) else { continue };
-            self.enter(row.room).await?;
+            if !self.is_in(row.room).await? {
+                continue;
+            }
             let topic = self.topic(row.room).await?;
             let unread = self.unread(row.room, row.cursor).await?;
             let room = &self.rooms[&row.room];
@@ -154,8 +158,9 @@ impl Client {
         let mut with_topics = Vec::new();
         all.retain(is_session);
         for room in all.iter().map(room_id) {
-            self.enter(room).await?;
-            with_topics.push(named(room, self.topic(room).await?));
+            if self.is_in(room).await? {
+                with_topics.push(named(room, self.topic(room).await?));
+            }
         }
         Ok(select(Thing::Session, selector, with_topics)?)
     }
@@ -199,12 +204,40 @@ impl Client {
         Ok(id)
     }
 
+    /// Takes up a room that the hub lists, and says whether this seat is in it: the hub's word alone is none.
+    async fn is_in(&mut self, id: RoomId) -> Result<bool, Error> {
+        match self.enter(id).await {
+            Ok(_) => Ok(true),
+            Err(Error::Session(SessionError::NotInRoom { .. } | SessionError::Admission(_))) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Verifies what is new in a room that was taken up.
     pub(crate) async fn refresh(&mut self, id: RoomId) -> Result<(), Error> {
         let room = self.rooms.get_mut(&id).expect("a room that was taken up");
         // To wherever the log ends by now.
         let end = LogPoint { seq: u64::MAX, ..room.head() };
-        match room.catch_up(&self.link, end).await {
+        let outcome = room.catch_up(&self.link, end).await;
+        self.unless_out(id, outcome)
+    }
+
+    /// Reads entries of a room that was taken up, as [`Room::read`] does.
+    pub(super) async fn read(
+        &mut self,
+        id: RoomId,
+        after: u64,
+        limit: u64,
+        wait: Option<Duration>,
+    ) -> Result<ReadPage, Error> {
+        let room = self.rooms.get_mut(&id).expect("a room that was taken up");
+        let outcome = room.read(&self.link, after, limit, wait).await;
+        self.unless_out(id, outcome)
+    }
+
+    /// Says by an outcome that the hub does not find the room that this seat is in it no more.
+    fn unless_out<T>(&mut self, id: RoomId, outcome: Result<T, Error>) -> Result<T, Error> {
+        match outcome {
             Err(Error::Link(LinkError::Refused(refusal))) if refusal.code == RefusalCode::NotFound => {
                 self.rooms.remove(&id);
                 self.drop_spooled(id, &refusal)?;
@@ -259,12 +292,12 @@ impl Client {
 
     /// Returns what a session is about. It was said in the first messages, which are read where that was not done yet.
     async fn topic(&mut self, id: RoomId) -> Result<Option<String>, Error> {
-        let room = self.rooms.get_mut(&id).expect("a room that was entered");
+        let room = &self.rooms[&id];
         let may_be_there = room.kind() == RoomKind::Session && room.floor() == 0 && room.head().seq > 0;
         if room.topic().is_none() && may_be_there && room.fork().is_none() {
-            room.read(&self.link, 0, TOPIC_ENTRIES, None).await?;
+            self.read(id, 0, TOPIC_ENTRIES, None).await?;
         }
-        Ok(room.topic().map(str::to_owned))
+        Ok(self.rooms[&id].topic().map(str::to_owned))
     }
 
     /// Counts the entries behind a reader's cursor that are not this seat's own. Of very many some are counted without a look.
@@ -274,14 +307,13 @@ impl Client {
             None => self.cursor(id, crate::client::READER).await?,
         };
         let own = self.own_acts(id)?;
-        let room = self.rooms.get_mut(&id).expect("a room that was entered");
-        let (me, end) = (self.seat.agent(), room.head().seq);
+        let (me, end) = (self.seat.agent(), self.rooms[&id].head().seq);
         let (mut at, mut count) = (cursor, 0);
         for _ in 0..UNREAD_PAGES_MAX {
             if at >= end {
                 return Ok(count);
             }
-            let page = room.read(&self.link, at, PULL_ENTRIES_MAX, None).await?;
+            let page = self.read(id, at, PULL_ENTRIES_MAX, None).await?;
             count +=
                 page.items.iter().filter(|item| !is_own(&item.content, item.seq, me, &own)).count() as u64;
             if page.end_seq <= at {

@@ -62,8 +62,7 @@ impl Client {
         loop {
             let own = self.own_acts(room)?;
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            let known = self.rooms.get_mut(&room).expect("the room of this call");
-            let mut page = known.read(&self.link, at, limit, left).await?;
+            let mut page = self.read(room, at, limit, left).await?;
             let has_read = page.end_seq > at;
             (at, expired) = (at.max(page.end_seq), expired + page.expired_unread);
             page.items.retain(|item| !is_own(&item.content, item.seq, me, &own));
@@ -82,12 +81,11 @@ impl Client {
     /// As [`Client::recv`].
     pub async fn log(&mut self, after: Option<u64>, limit: u64) -> Result<Received, Error> {
         let room = self.room().await?;
-        let known = self.rooms.get_mut(&room).expect("the room of this call");
-        let mut at = after.unwrap_or_else(|| known.head().seq.saturating_sub(limit));
+        let mut at = after.unwrap_or_else(|| self.rooms[&room].head().seq.saturating_sub(limit));
         let (mut whole, mut left): (Option<ReadPage>, _) = (None, limit.max(1));
         let mut expired = 0;
         loop {
-            let page = known.read(&self.link, at, left.min(PULL_ENTRIES_MAX), None).await?;
+            let page = self.read(room, at, left.min(PULL_ENTRIES_MAX), None).await?;
             expired += page.expired_unread;
             let has_read = page.end_seq > at;
             at = at.max(page.end_seq);

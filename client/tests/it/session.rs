@@ -366,6 +366,7 @@ async fn who_leaves_is_put_out_or_stays_until_the_end_is_told_so() {
     assert_eq!((kicked.joiner.id, kicked.state), (carl.seat().agent(), JoinerState::Removed));
     let error = carl.send("still here?").await.unwrap_err();
     assert!(matches!(error, Error::Session(SessionError::NotInRoom { .. })), "{error}");
+    assert!(carl.sessions().await.unwrap().sessions.is_empty());
     assert_eq!(refusal(&ana.kick("carl/app").await.unwrap_err()), "not_found");
     // Neither is final: with a key that lives, both may ask again, and wait again.
     let mut joining = ben.join(&key, "ben/app").await.unwrap();
@@ -460,5 +461,21 @@ async fn what_cannot_be_is_refused_before_anything_is_done() {
     let elsewhere = SessionKey::new([4; 16], key.room12(), Some("wss://hub.example:443".to_owned()));
     assert_eq!(refusal(&ben.join(&elsewhere, "ben").await.unwrap_err()), "wrong_hub");
     assert!(ana.requests().await.unwrap().requests.is_empty(), "none of it was filed");
+    scene.hub.kill();
+}
+
+#[tokio::test]
+async fn who_is_put_out_while_waiting_is_told_so() {
+    let scene = Scene::open();
+    let mut ana = scene.owner("app").await;
+    let key = opened(&mut ana, about("ship it")).await;
+    let mut ben = scene.member(&mut ana, "ben", &key).await;
+    let received = ben.recv("cli", 100, None).await.unwrap();
+    assert_eq!(received.messages.len(), 3);
+    let waiting = ben.recv("cli", 100, Some(Duration::from_secs(50)));
+    let (outcome, kicked) = tokio::join!(waiting, ana.kick("ben/app"));
+    kicked.unwrap();
+    let error = outcome.unwrap_err();
+    assert!(matches!(error, Error::Session(SessionError::NotInRoom { .. })), "{error}");
     scene.hub.kill();
 }
