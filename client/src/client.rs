@@ -185,7 +185,7 @@ impl Client {
     pub async fn status(&mut self) -> Result<Status, Error> {
         let room = self.room().await?;
         let me = self.me();
-        let unread = self.unread(room, None).await?;
+        let unread = self.unread(room).await?;
         let (kind, owner) = (self.rooms[&room].kind(), self.rooms[&room].owner());
         let mut members: Vec<_> = self.rooms[&room].present().into_iter().map(|(agent, _)| agent).collect();
         if !members.iter().any(|member| member.id == me.id) {

@@ -145,6 +145,20 @@ impl Room {
         self.admission().map_or(0, |admission| admission.floor)
     }
 
+    /// Returns the last entry that was handed to this agent's `reader`; before the first, the entry above which it may read.
+    pub fn cursor(&self, reader: &str) -> u64 {
+        self.state.cursor(&self.me, reader).unwrap_or(0).max(self.floor())
+    }
+
+    /// Remembers that everything up to `seq` was handed to this agent's `reader`.
+    ///
+    /// # Errors
+    /// [`Error::Seat`] as ever.
+    pub fn note_cursor(&mut self, reader: &str, seq: u64) -> Result<(), Error> {
+        self.state.note_cursor(self.me, reader, seq);
+        self.keep()
+    }
+
     /// Returns what the session is about, as its owner said; known once the message that says it was read.
     pub fn topic(&self) -> Option<&str> {
         self.state.topic()

@@ -101,6 +101,12 @@ impl Room {
                 self.keep_evidence(start.seq, &what, &pulled);
             }
         } else {
+            // The numbers were counted when it was new; the texts may come for the first time.
+            let is_odd =
+                |reading: &&Reading| matches!(reading, Reading::Invalid { .. } | Reading::NotMember { .. });
+            if let Some(seq) = outcome.readings.iter().find(is_odd).map(Reading::seq) {
+                self.keep_evidence(seq, &not_written(seq), &pulled);
+            }
             self.pass(points);
         }
         let is_cut = fault.is_some();
@@ -141,7 +147,7 @@ impl Room {
                 Reading::Good(message) if message.is_after_gap => (message.seq, Flag::Gap),
                 Reading::Repeated { seq, flag, .. } => (*seq, *flag),
                 Reading::Invalid { seq } | Reading::NotMember { seq, .. } => {
-                    odd.get_or_insert_with(|| format!("entry {seq} is not what a member wrote"));
+                    odd.get_or_insert_with(|| not_written(*seq));
                     continue;
                 }
                 Reading::Act(act) => {
@@ -234,6 +240,10 @@ impl Room {
             pause = (pause * 2).min(BACKOFF_MAX);
         }
     }
+}
+
+fn not_written(seq: u64) -> String {
+    format!("entry {seq} is not what a member wrote")
 }
 
 /// Returns the points after the first `count` entries of a page.

@@ -42,6 +42,10 @@ pub struct RoomState {
     lost: u64,
     /// Counts how often a human took the log as the hub showed it: what was known before that is another history's.
     histories: u32,
+    /// Up to which entry each reader of each seat was handed what is here. The hub has cursors too and may say of them what it
+    /// wants.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    cursors: BTreeMap<AgentId, BTreeMap<String, u64>>,
 }
 
 /// What a session is about, and where it was said.
@@ -84,6 +88,8 @@ struct Stored {
     lost: u64,
     #[serde(default)]
     histories: u32,
+    #[serde(default)]
+    cursors: BTreeMap<AgentId, BTreeMap<String, u64>>,
     #[serde(default)]
     authors: BTreeMap<AgentId, u64>,
     #[serde(default)]
@@ -131,6 +137,7 @@ impl Stored {
         (state.flags, state.genesis, state.topic) = (self.flags, self.genesis, self.topic);
         state.fork = self.fork;
         (state.accepted, state.lost, state.histories) = (self.accepted, self.lost, self.histories);
+        state.cursors = self.cursors;
         self.authors.into_iter().for_each(|(author, n)| state.counters.note(author, n));
         for seat in self.seats.into_values().filter_map(|seat| seat.statement.verify().ok()) {
             state.members.note_seat(&seat);
@@ -157,6 +164,7 @@ impl RoomState {
             accepted: 0,
             lost: 0,
             histories: 0,
+            cursors: BTreeMap::new(),
         }
     }
 
@@ -265,6 +273,17 @@ impl RoomState {
         self.lost = self.head.seq;
     }
 
+    /// Returns the last entry that was handed to `reader` of `agent`; `None` before the first.
+    pub fn cursor(&self, agent: &AgentId, reader: &str) -> Option<u64> {
+        self.cursors.get(agent)?.get(reader).copied()
+    }
+
+    /// Takes note that everything up to `seq` was handed to `reader` of `agent`; it never goes back.
+    pub fn note_cursor(&mut self, agent: AgentId, reader: &str, seq: u64) {
+        let cursor = self.cursors.entry(agent).or_default().entry(reader.to_owned()).or_default();
+        *cursor = seq.max(*cursor);
+    }
+
     /// Takes note of a log value that is verified without the entries before it.
     pub fn note_point(&mut self, point: LogPoint) {
         self.known.entry(point.seq).or_insert(point.log);
@@ -317,6 +336,9 @@ impl RoomState {
     pub fn succeed(&mut self, before: &Self, accepted: u64) {
         self.accepted = accepted;
         self.histories = before.histories + 1;
+        self.cursors.clone_from(&before.cursors);
+        let cursors = self.cursors.values_mut().flat_map(BTreeMap::values_mut);
+        cursors.for_each(|cursor| *cursor = accepted.min(*cursor));
     }
 
     /// Returns the first place where the two disagree about the log.
@@ -334,6 +356,9 @@ impl RoomState {
                 self.clone_from(other);
             }
             return;
+        }
+        for (agent, readers) in &other.cursors {
+            readers.iter().for_each(|(reader, seq)| self.note_cursor(*agent, reader, *seq));
         }
         if let Some(fork) = &other.fork {
             self.note_fork(fork.clone());

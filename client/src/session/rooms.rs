@@ -102,7 +102,7 @@ impl Client {
                 continue;
             }
             let topic = self.topic(row.room).await?;
-            let unread = self.unread(row.room, row.cursor).await?;
+            let unread = self.unread(row.room).await?;
             let room = &self.rooms[&row.room];
             let is_owner = genesis.by() == self.seat.user();
             sessions.push(report::Session {
@@ -169,7 +169,7 @@ impl Client {
     pub(crate) async fn rows(&self) -> Result<Vec<RoomRow>, Error> {
         let (mut rows, mut after): (Vec<RoomRow>, _) = (Vec::new(), None);
         loop {
-            let request = Rooms { after, reader: Some(crate::client::READER.to_owned()) };
+            let request = Rooms { after, reader: None };
             let Answer::Rooms(page) = self.link.request(Request::Rooms(request)).await? else {
                 unreachable!("an answer is read by the kind of its request")
             };
@@ -301,14 +301,10 @@ impl Client {
     }
 
     /// Counts the entries behind a reader's cursor that are not this seat's own. Of very many some are counted without a look.
-    pub(crate) async fn unread(&mut self, id: RoomId, cursor: Option<u64>) -> Result<u64, Error> {
-        let cursor = match cursor {
-            Some(cursor) => cursor,
-            None => self.cursor(id, crate::client::READER).await?,
-        };
+    pub(crate) async fn unread(&mut self, id: RoomId) -> Result<u64, Error> {
         let own = self.own_acts(id)?;
         let (me, end) = (self.seat.agent(), self.rooms[&id].head().seq);
-        let (mut at, mut count) = (cursor, 0);
+        let (mut at, mut count) = (self.rooms[&id].cursor(crate::client::READER), 0);
         for _ in 0..UNREAD_PAGES_MAX {
             if at >= end {
                 return Ok(count);
@@ -324,21 +320,20 @@ impl Client {
         Ok(count + end.saturating_sub(at))
     }
 
-    /// Returns where a reader's cursor is.
-    pub(crate) async fn cursor(&self, room: RoomId, reader: &str) -> Result<u64, Error> {
-        self.ack(room, reader, 0).await
-    }
-
-    /// Moves a reader's cursor to `seq`, once what was received up to there was handed on, and returns where it is now: it
-    /// never goes back.
+    /// Takes note that what was received up to `seq` was handed on, here and at the hub. What is remembered here decides: a hub
+    /// that moves a cursor hides nothing by it, and brings nothing back.
     ///
     /// # Errors
-    /// [`Error::Link`] as ever.
-    pub async fn ack(&self, room: RoomId, reader: &str, seq: u64) -> Result<u64, Error> {
+    /// [`Error::Link`] and [`Error::Seat`] as ever.
+    pub async fn ack(&mut self, room: RoomId, reader: &str, seq: u64) -> Result<(), Error> {
+        let known = self.rooms.get_mut(&room).expect("what was received is of a room that was entered");
+        known.note_cursor(reader, seq)?;
+        let is_forked = known.fork().is_some();
         let ack = Ack { room, reader: reader.to_owned(), seq };
-        match self.link.request(Request::Ack(ack)).await? {
-            Answer::Ack(acked) => Ok(acked.cursor),
-            _ => unreachable!("an answer is read by the kind of its request"),
+        match self.link.request(Request::Ack(ack)).await {
+            // The log that it shows now may be shorter than what was received.
+            Err(error) if is_forked && error.refusal().is_some() => Ok(()),
+            outcome => Ok(outcome.map(drop)?),
         }
     }
 }

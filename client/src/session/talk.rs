@@ -55,7 +55,7 @@ impl Client {
         let key = (room, reader.to_owned());
         let mut at = match self.positions.get(&key) {
             Some(at) => *at,
-            None => self.cursor(room, reader).await?,
+            None => self.rooms[&room].cursor(reader),
         };
         let until = wait.map(|wait| Instant::now() + wait);
         let (mut expired, me) = (0, self.seat.agent());

@@ -3,7 +3,7 @@
 
 use std::future::pending;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ use crate::link::{Io, Road};
 pub(super) struct Weather {
     hub: Arc<LyingHub>,
     dice: Mutex<Random>,
+    /// Whether there is any; before, nothing is lost or cut.
+    is_bad: AtomicBool,
     /// How many of a hundred packets are lost.
     lost_percent: usize,
     /// How many of a thousand packets end their connection.
@@ -30,11 +32,12 @@ pub(super) struct Weather {
 }
 
 impl Weather {
-    /// Begins with everybody in reach of a hub.
+    /// Begins in calm weather with everybody in reach of a hub.
     pub(super) fn new(seed: u64, laptops: usize, lost_percent: usize, cut_permille: usize) -> Arc<Self> {
         Arc::new(Self {
             hub: Arc::new(LyingHub::without_sockets(1, "ws://hub.test:7419")),
             dice: Mutex::new(Random::new(seed)),
+            is_bad: AtomicBool::new(false),
             lost_percent,
             cut_permille,
             is_hub_up: watch::Sender::new(true),
@@ -45,8 +48,17 @@ impl Weather {
         })
     }
 
+    /// Lets the bad weather begin.
+    pub(super) fn turn_bad(&self) {
+        self.is_bad.store(true, Ordering::Relaxed);
+    }
+
     pub(super) fn hub(&self) -> &LyingHub {
         &self.hub
+    }
+
+    fn is_bad(&self) -> bool {
+        self.is_bad.load(Ordering::Relaxed)
     }
 
     /// Returns a number below `bound`, and decides with it.
@@ -128,12 +140,12 @@ impl Weather {
             sleep(LATENCY).await;
             let mut again = AGAIN_MIN;
             self.packets.fetch_add(1, Ordering::Relaxed);
-            while self.roll(100) < self.lost_percent {
+            while self.is_bad() && self.roll(100) < self.lost_percent {
                 self.lost.fetch_add(1, Ordering::Relaxed);
                 sleep(again).await;
                 again = (again * 2).min(AGAIN_MAX);
             }
-            if self.roll(1000) < self.cut_permille {
+            if self.is_bad() && self.roll(1000) < self.cut_permille {
                 self.cuts.fetch_add(1, Ordering::Relaxed);
                 return;
             }

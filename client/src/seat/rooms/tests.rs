@@ -162,3 +162,19 @@ fn the_file_of_another_room_is_refused() {
     files::replace(memory.path(), json::write(&other).as_bytes()).unwrap();
     assert!(matches!(memory.load(), Err(SeatError::DamagedState { .. })));
 }
+
+#[test]
+fn a_readers_cursor_is_remembered_and_never_goes_back() {
+    let (mut state, mut other) = (start(), start());
+    let me = agent(3);
+    assert_eq!(state.cursor(&me, "cli"), None);
+    state.note_cursor(me, "cli", 7);
+    state.note_cursor(me, "cli", 5);
+    other.note_cursor(me, "cli", 6);
+    other.note_cursor(me, "mcp", 2);
+    state.absorb(&other, 0);
+    assert_eq!((state.cursor(&me, "cli"), state.cursor(&me, "mcp")), (Some(7), Some(2)));
+    // Of a shorter log that a human took as it stands, what comes behind its end was not read.
+    other.succeed(&state, 4);
+    assert_eq!((other.cursor(&me, "cli"), other.cursor(&me, "mcp")), (Some(4), Some(2)));
+}
