@@ -42,6 +42,9 @@ pub const EVIDENCE_BYTES_MAX: usize = 1024 * 1024;
 /// How often one reading may be sent to another beginning of what a hub still has.
 pub const PRUNED_AGAIN_MAX: usize = 8;
 
+/// Pages of a membership chain that are asked for at once; a whole chain takes far fewer.
+pub const CHAIN_PAGES_MAX: usize = 1024;
+
 /// Log values that are kept in memory for one reading, about; it begins anew with them then.
 pub const PASSING_POINTS_MAX: usize = 16 * 1024;
 
@@ -135,6 +138,9 @@ mod tests {
             ("verified blobs in the cache", mebibytes(CACHE_BYTES_MAX)),
             ("a half-downloaded blob is kept", days(PARTIAL_AGE_SECONDS_MAX)),
             ("a signed message that is not answered is kept", days(SPOOL_AGE_SECONDS_MAX)),
+            ("files of evidence against hubs", EVIDENCE_FILES_MAX.to_string()),
+            ("a file of evidence", mebibytes(EVIDENCE_BYTES_MAX as u64)),
+            ("entries of a room that are remembered as odd", FLAGGED_ENTRIES_MAX.to_string()),
         ];
         let rows: String = rows.iter().map(|(of, limit)| format!("| {of} | {limit} |\n")).collect();
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/PROTOCOL.md");

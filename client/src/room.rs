@@ -75,7 +75,7 @@ impl Room {
             state
         })?;
         room.state.members_mut().absorb(members);
-        room.state.note_point(admission.at);
+        room.note_anchors();
         room.keep()?;
         Ok(room)
     }
@@ -250,6 +250,24 @@ impl Room {
     #[cfg(test)]
     pub(crate) fn memory_for_tests(&self) -> &RoomMemory {
         &self.memory
+    }
+
+    /// Takes note of what the owner has signed of the log in admissions; says whether it is what was verified. Otherwise the hub
+    /// has shown the owner another history.
+    fn note_anchors(&mut self) -> bool {
+        let (accepted, mut is_same) = (self.state.accepted(), true);
+        let anchors: Vec<_> = self.members().anchors().filter(|at| at.seq > accepted).collect();
+        for at in anchors {
+            match self.state.known(at.seq) {
+                Some(log) if log != at.log => {
+                    let what = format!("the owner has seen another history up to entry {}", at.seq);
+                    self.note_fork(at.seq, what);
+                    is_same = false;
+                }
+                _ => self.state.note_point(at),
+            }
+        }
+        is_same
     }
 
     /// Takes note of another history.

@@ -17,24 +17,22 @@ impl Room {
     /// changes. [`Error::Link`] and [`Error::Seat`] as ever.
     pub async fn accept_fork(&mut self, link: &Link, end: LogPoint) -> Result<(), Error> {
         let admitted = self.admission().map(|admission| (admission.floor, admission.at));
-        let mut anew = self.beginning();
+        let mut anew = self.beginning(end.seq);
         if let Some((floor, at)) = admitted {
             anew.state.note_point(at);
             if floor > 0 {
                 anew.start(link, at).await?;
             }
         }
-        anew.state.succeed(&self.state, end.seq);
         let is_whole = anew.extend_to(link, end.seq).await?;
         if let Some((floor, at)) = admitted.filter(|_| !is_whole)
             && floor == 0
             && anew.state.head().seq < at.seq
         {
             // The backlog does not arrive at what the owner has signed, and is given up.
-            anew = self.beginning();
+            anew = self.beginning(end.seq);
             anew.start(link, at).await?;
             anew.state.lose();
-            anew.state.succeed(&self.state, end.seq);
             anew.extend_to(link, end.seq).await?;
         }
         anew.check_fork()?;
@@ -46,12 +44,13 @@ impl Room {
         Ok(())
     }
 
-    /// Returns the room before anything of its log was read.
-    fn beginning(&self) -> Self {
+    /// Returns the room before anything of its log was read, which a human takes as it stands up to entry `accepted`.
+    fn beginning(&self, accepted: u64) -> Self {
         let members = self.members();
         let fresh = Members::of(members.room(), members.owner(), members.kind());
         let mut state = RoomState::new(fresh);
         state.restore(&self.state);
+        state.succeed(&self.state, accepted);
         Self::of(self.me, self.memory.clone(), state)
     }
 

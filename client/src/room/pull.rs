@@ -7,12 +7,12 @@ use protocol::id::Digest;
 use protocol::limits::PULL_WAIT_MILLIS_MAX;
 use protocol::refusal::RefusalCode;
 use protocol::room::{Flag, RangeChecks, RangeOutcome, Reading, extend, verify_range};
-use protocol::statement::{LogPoint, Op};
+use protocol::statement::LogPoint;
 use tokio::time::{Instant, sleep};
 
 use super::Room;
 use crate::error::Error;
-use crate::limits::{BACKOFF_MAX, BACKOFF_MIN};
+use crate::limits::{BACKOFF_MAX, BACKOFF_MIN, CHAIN_PAGES_MAX};
 use crate::link::{Link, LinkError};
 
 /// What asking for a page gave.
@@ -96,6 +96,7 @@ impl Room {
         }
         if is_new {
             self.state.extend(points, outcome.members, outcome.counters);
+            self.note_anchors();
             let odd = self.note_readings(&outcome.readings);
             if let Some(what) = odd {
                 self.keep_evidence(start.seq, &what, &pulled);
@@ -139,7 +140,7 @@ impl Room {
         self.state.known(seq).or_else(|| self.passing.get(&seq).copied())
     }
 
-    /// Remembers what is odd about new entries and what the owner has signed in them; says what is odd, if anything.
+    /// Remembers what is odd about new entries; says what is odd, if anything.
     fn note_readings(&mut self, readings: &[Reading]) -> Option<String> {
         let mut odd = None;
         for reading in readings {
@@ -150,13 +151,7 @@ impl Room {
                     odd.get_or_insert_with(|| not_written(*seq));
                     continue;
                 }
-                Reading::Act(act) => {
-                    if let Op::Admit(admit) = &act.act.statement().op {
-                        self.state.note_point(admit.at);
-                    }
-                    continue;
-                }
-                Reading::Good(_) => continue,
+                Reading::Good(_) | Reading::Act(_) => continue,
             };
             odd.get_or_insert_with(|| format!("the numbers of the author of entry {seq} do not follow"));
             if !self.state.note_flag(seq, flag) {
@@ -192,7 +187,7 @@ impl Room {
     pub(super) async fn follow_chain(&mut self, link: &Link) -> Result<bool, Error> {
         let mut members = self.state.members().clone();
         let mut after = members.chain_seq().min(self.state.head().seq);
-        loop {
+        for _ in 0..CHAIN_PAGES_MAX {
             let chain = Chain { room: self.id(), after };
             let page = match link.request(Request::Chain(chain)).await? {
                 Answer::Chain(page) => page,
@@ -205,11 +200,13 @@ impl Room {
             }
             match last {
                 Some(last) if page.more => after = last,
-                _ => break,
+                _ => {
+                    *self.state.members_mut() = members;
+                    return Ok(self.note_anchors());
+                }
             }
         }
-        *self.state.members_mut() = members;
-        Ok(true)
+        Err(Error::Contradiction { room: self.id() })
     }
 
     /// Asks for a page. A wait outlasts what one request can wait for, and breaks of the connection.

@@ -25,8 +25,13 @@ pub(super) enum Way {
 impl Room {
     /// Reads headers behind the head until `target` or the end of the log; says whether the target was reached.
     pub(super) async fn extend_to(&mut self, link: &Link, target: u64) -> Result<bool, Error> {
-        let mut again = 0;
+        let (mut again, mut kept) = (0, self.state.head().seq);
         while self.state.head().seq < target {
+            if self.state.head().seq - kept >= KEEP_EVERY {
+                // What is interrupted goes on from here the next time.
+                self.keep()?;
+                kept = self.state.head().seq;
+            }
             let after = self.state.head().seq;
             let wanted = Wanted { after, limit: PULL_ENTRIES_MAX, bodies: false, wait: None };
             match self.page(link, wanted).await? {
@@ -209,6 +214,9 @@ fn together(wanted: &BTreeSet<u64>) -> u64 {
     }
     last - first.unwrap_or(last) + 1
 }
+
+/// Entries after which what was verified is put into the file, with more to come.
+const KEEP_EVERY: u64 = 4096;
 
 /// Entries that are read along rather than asked around.
 const NEAR: u64 = 16;

@@ -345,3 +345,39 @@ async fn evidence_is_kept_once_private_and_not_without_end() {
         assert_eq!(text["shown"]["entries"].as_array().unwrap().len(), 6);
     }
 }
+
+#[tokio::test]
+async fn an_admission_that_names_another_history_than_the_one_that_was_read_is_a_fork() {
+    let (reader, before) = (Reader::new().await, story());
+    before.plant(&reader.peer);
+    reader.catch_up(&mut reader.own(&before)).await;
+    let mut others = other(|story| {
+        story.say(&ana(), "four");
+        story.say(&ana(), "what was said to others only");
+    });
+    others.admit(reader.me, "eve/app", true);
+    let room = reader.joined(&others);
+    assert_eq!(room.fork().map(|fork| fork.seq), Some(5));
+    assert!(room.check_shown().is_err());
+}
+
+#[tokio::test]
+async fn a_chain_without_end_is_given_up() {
+    let (reader, story) = (Reader::new().await, story());
+    story.plant(&reader.peer);
+    let mut room = reader.own(&story);
+    room.read(&reader.link, 0, 3, None).await.unwrap();
+    reader.peer.with_shelf(|shelf| shelf.prune(story.room, 5));
+    let mut bye = story.clone();
+    bye.say_parts(&ben(), Vec::new(), |header| header.leave = true);
+    let (bye, mut seq) = (bye.entries.last().unwrap().clone(), 100);
+    reader.peer.lie(move |answer| {
+        if let Answer::Chain(page) = answer {
+            seq += 1;
+            page.entries = vec![Entry { seq, ..bye.clone() }];
+            page.more = true;
+        }
+    });
+    let read = room.read(&reader.link, 3, 9, None).await;
+    assert!(matches!(read, Err(Error::Contradiction { .. })));
+}
