@@ -23,7 +23,7 @@ pub use self::page::{Act, Content, Item, ReadPage, Said, SaidBody};
 use crate::error::Error;
 use crate::link::Link;
 use crate::report::Agent;
-use crate::seat::{Fork, RoomMemory, RoomState, now};
+use crate::seat::{FileMark, Fork, RoomMemory, RoomState, now};
 
 /// A room as this user has verified it so far, and the agent who reads it.
 #[derive(Debug)]
@@ -35,6 +35,10 @@ pub struct Room {
     passing: BTreeMap<u64, Digest>,
     /// Whether the hub has shown another history to this process.
     is_shown_fork: bool,
+    /// Whether there is something that the file may not have yet.
+    is_news: bool,
+    /// The file as it was when it was read or written last.
+    mark: Option<FileMark>,
 }
 
 impl Room {
@@ -76,6 +80,7 @@ impl Room {
         })?;
         room.state.members_mut().absorb(members);
         room.note_anchors();
+        room.is_news = true;
         room.keep()?;
         Ok(room)
     }
@@ -85,17 +90,19 @@ impl Room {
     /// # Errors
     /// [`Error::Seat`] when the file cannot be read.
     pub fn remembered(memory: RoomMemory, me: AgentId) -> Result<Option<Self>, Error> {
+        let mark = memory.mark();
         let state = memory.load()?;
-        Ok(state.map(|state| Self::of(me, memory, state)))
+        Ok(state.map(|state| Self::of(me, memory, state, mark)))
     }
 
     fn open(memory: RoomMemory, me: AgentId, fresh: impl FnOnce() -> RoomState) -> Result<Self, Error> {
+        let mark = memory.mark();
         let state = memory.load()?.unwrap_or_else(fresh);
-        Ok(Self::of(me, memory, state))
+        Ok(Self::of(me, memory, state, mark))
     }
 
-    fn of(me: AgentId, memory: RoomMemory, state: RoomState) -> Self {
-        Self { me, memory, state, passing: BTreeMap::new(), is_shown_fork: false }
+    fn of(me: AgentId, memory: RoomMemory, state: RoomState, mark: Option<FileMark>) -> Self {
+        Self { me, memory, state, passing: BTreeMap::new(), is_shown_fork: false, is_news: false, mark }
     }
 
     /// Returns the room's id.
@@ -223,7 +230,7 @@ impl Room {
     pub async fn catch_up(&mut self, link: &Link, end: LogPoint) -> Result<(), Error> {
         let head = self.state.head();
         if end == head {
-            return Ok(());
+            return self.keep();
         }
         if end.seq == head.seq {
             self.note_fork(end.seq, "the log ends at another value than before".to_owned());
@@ -238,7 +245,16 @@ impl Room {
 
     /// Adds what was verified to the file, and takes over what other processes have.
     fn keep(&mut self) -> Result<(), Error> {
-        self.state = self.memory.merge(&self.state)?;
+        if self.is_news || self.memory.mark() != self.mark {
+            let histories = self.state.histories();
+            (self.state, self.mark) = self.memory.merge_marked(&self.state)?;
+            self.is_news = false;
+            if self.state.histories() != histories {
+                // A human has taken the log as it stands: what was seen of the other history is past.
+                self.passing.clear();
+                self.is_shown_fork = false;
+            }
+        }
         Ok(())
     }
 
@@ -272,7 +288,7 @@ impl Room {
 
     /// Takes note of another history.
     fn note_fork(&mut self, seq: u64, what: String) {
-        self.is_shown_fork = true;
+        (self.is_shown_fork, self.is_news) = (true, true);
         self.state.note_fork(Fork { seq, time: now(), what });
     }
 }

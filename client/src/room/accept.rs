@@ -39,6 +39,7 @@ impl Room {
         if anew.state.known(end.seq) != Some(end.log) {
             return Err(Error::Contradiction { room: self.id() });
         }
+        anew.is_news = true;
         anew.keep()?;
         *self = anew;
         Ok(())
@@ -51,7 +52,7 @@ impl Room {
         let mut state = RoomState::new(fresh);
         state.restore(&self.state);
         state.succeed(&self.state, accepted);
-        Self::of(self.me, self.memory.clone(), state)
+        Self::of(self.me, self.memory.clone(), state, None)
     }
 
     /// Begins at what the owner has signed, with the acts that the hub shows.

@@ -154,7 +154,7 @@ impl Room {
             let Reading::Good(message) = reading else { continue };
             let Some(topic) = message.body.as_ref().and_then(Body::topic) else { continue };
             if self.role_of(message) == Some(Role::Owner) {
-                self.state.note_topic(message.seq, topic);
+                self.is_news |= self.state.note_topic(message.seq, topic);
             }
         }
     }

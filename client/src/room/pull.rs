@@ -95,6 +95,7 @@ impl Room {
             fault = Some((end.seq, "the hub names another end of the log than its entries have".to_owned()));
         }
         if is_new {
+            self.is_news |= !points.is_empty();
             self.state.extend(points, outcome.members, outcome.counters);
             self.note_anchors();
             let odd = self.note_readings(&outcome.readings);

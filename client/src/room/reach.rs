@@ -67,6 +67,7 @@ impl Room {
         // What the owner has signed further on is met there.
         let is_checked = self.state.known_behind(base.seq).is_some();
         self.state.start_at(base, is_checked);
+        self.is_news = true;
         Ok(true)
     }
 

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cache::{BlobCache, BlobReader, CacheError, Partial, VerifiedBlob};
 pub use hubs::KnownHubs;
+pub(crate) use rooms::FileMark;
 pub use rooms::{Fork, RoomMemory, RoomState, Topic};
 pub use spool::{Spool, SpoolEntry, SpoolFile, SpooledPost};
 

@@ -3,6 +3,8 @@
 //! backward.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use protocol::id::{Digest, RoomId};
@@ -263,6 +265,11 @@ impl RoomState {
         self.accepted
     }
 
+    /// Counts how often a human took the log as the hub showed it.
+    pub fn histories(&self) -> u32 {
+        self.histories
+    }
+
     /// Returns the entry up to which the log is not read, since it did not arrive at what the owner has signed.
     pub fn lost(&self) -> u64 {
         self.lost
@@ -312,11 +319,13 @@ impl RoomState {
         is_room
     }
 
-    /// Takes note of what the owner says at entry `seq` that the session is about.
-    pub fn note_topic(&mut self, seq: u64, text: &str) {
-        if self.topic.as_ref().is_none_or(|topic| topic.seq < seq) {
+    /// Takes note of what the owner says at entry `seq` that the session is about; says whether that is news.
+    pub fn note_topic(&mut self, seq: u64, text: &str) -> bool {
+        let is_news = self.topic.as_ref().is_none_or(|topic| topic.seq < seq);
+        if is_news {
             self.topic = Some(Topic { seq, text: text.to_owned() });
         }
+        is_news
     }
 
     /// Takes note of another history; the first one seen stays until a human has looked.
@@ -402,6 +411,9 @@ impl RoomState {
     }
 }
 
+/// Tells a file from the one that replaces it: inode and time of writing.
+pub(crate) type FileMark = (u64, i64, i64);
+
 /// The file in which the state of one room is kept.
 #[derive(Debug, Clone)]
 pub struct RoomMemory {
@@ -457,6 +469,11 @@ impl RoomMemory {
     /// # Errors
     /// [`SeatError`] when the file cannot be read, is damaged, or cannot be written.
     pub fn merge(&self, seen: &RoomState) -> Result<RoomState, SeatError> {
+        Ok(self.merge_marked(seen)?.0)
+    }
+
+    /// As [`RoomMemory::merge`], and tells by which mark the file is known until somebody else writes it.
+    pub(crate) fn merge_marked(&self, seen: &RoomState) -> Result<(RoomState, Option<FileMark>), SeatError> {
         let _lock = Lock::of(&self.path)?;
         let before = self.load()?;
         let mut after = before.clone().unwrap_or_else(|| seen.clone());
@@ -466,7 +483,14 @@ impl RoomMemory {
             // Not flushed: after a power cut the hub tells all of it again, to be verified from the start of the log.
             files::replace_unflushed(&self.path, json::write(&after).as_bytes())?;
         }
-        Ok(after)
+        Ok((after, self.mark()))
+    }
+
+    /// Returns the mark of the file as it is now, if there is one.
+    pub(crate) fn mark(&self) -> Option<FileMark> {
+        // What cannot be looked at is read, which says why.
+        let found = fs::metadata(&self.path).ok()?;
+        Some((found.ino(), found.mtime(), found.mtime_nsec()))
     }
 }
 

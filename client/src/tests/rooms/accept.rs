@@ -118,3 +118,24 @@ async fn a_backlog_that_leads_elsewhere_is_given_up_and_the_rest_read() {
     assert_eq!((shown(&page), page.expired_unread), (truth.shown()[2..].to_vec(), 2));
     assert!(page.fork.is_none());
 }
+
+#[tokio::test]
+async fn what_one_process_sees_and_a_human_accepts_another_heeds() {
+    let (reader, before) = (Reader::new().await, talk(&["one", "two", "three"]));
+    before.plant(&reader.peer);
+    let mut server = reader.own(&before);
+    reader.read_all(&mut server, 0).await;
+    let after = talk(&["one", "another two"]);
+    let mut command = forked(&reader, &before, &after).await;
+    before.plant(&reader.peer);
+    reader.catch_up(&mut server).await;
+    assert!(server.check_fork().is_err() && server.check_shown().is_ok(), "noted by another");
+    after.plant(&reader.peer);
+    reader.catch_up(&mut server).await;
+    assert!(server.check_shown().is_err());
+    command.accept_fork(&reader.link, after.end()).await.unwrap();
+    reader.catch_up(&mut server).await;
+    reader.catch_up(&mut server).await;
+    assert!(server.check_fork().is_ok());
+    assert_eq!(reader.read_all(&mut server, 0).await, after.shown());
+}
