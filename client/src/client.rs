@@ -84,10 +84,12 @@ impl Client {
             logged_in,
             is_new_hub,
         };
-        if client.logged_in.now >= client.seat.statement(now)?.statement().expires {
-            return Err(SessionError::Clock { days: client.skew_millis / DAY_MILLIS }.into());
+        let is_over = client.logged_in.now >= client.seat.statement(now)?.statement().expires;
+        match client.clock_skew() {
+            Some(skew) if is_over => Err(SessionError::Clock { days: skew / DAY_MILLIS }.into()),
+            None if is_over => Err(SeatError::StatementExpired { data: client.settings.data }.into()),
+            _ => Ok(client),
         }
-        Ok(client)
     }
 
     /// Logs in again without the session key by which a closed hub let this seat ask, now that it is in a room there.

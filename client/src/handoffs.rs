@@ -16,6 +16,7 @@ use crate::link::transfer::{Progress, TransferError, download};
 use crate::report::{Agent, HandoffState, ListedHandoff, PushedRef, Signature};
 use crate::room::Room;
 use crate::seat::VerifiedBlob;
+use crate::session::SessionError;
 
 /// A reference to a bundle whose signature, author, body and place in the log were verified.
 #[derive(Debug, Clone, PartialEq)]
@@ -188,7 +189,7 @@ impl Client {
     /// Brings the bytes of a handoff into the cache, unless they are there, and checks them.
     ///
     /// # Errors
-    /// [`Error::Gone`] when they have expired; [`Error::Transfer`] when they are not what the author signed, or do not
+    /// [`Error::Gone`] when they have expired; [`SessionError::NotInRoom`] when this seat was put out; [`Error::Transfer`] when they are not what the author signed, or do not
     /// get through.
     pub async fn fetch(
         &self,
@@ -200,6 +201,10 @@ impl Client {
         match download(&self.link, &self.cache, wanted, progress).await {
             Err(TransferError::Link(error)) if error.refusal() == Some(RefusalCode::Gone) => {
                 Err(Error::Gone { id: part.blob })
+            }
+            // It was there, so it is this seat that is not, any more.
+            Err(TransferError::Link(error)) if error.refusal() == Some(RefusalCode::NotFound) => {
+                Err(SessionError::NotInRoom { room: handoff.room }.into())
             }
             other => Ok(other?),
         }

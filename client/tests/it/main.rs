@@ -11,6 +11,10 @@ mod lossy;
 #[cfg(test)]
 mod processes;
 #[cfg(test)]
+mod scene;
+#[cfg(test)]
 mod session;
 #[cfg(test)]
 mod session_lies;
+#[cfg(test)]
+mod session_waiting;
