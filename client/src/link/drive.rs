@@ -2,7 +2,7 @@
 //! protocol's end of the connection, packets to the socket, and what comes back to who asked.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::conn::client::{ClientFault, ClientOutput, LoggedIn};
@@ -274,11 +274,7 @@ impl Serving {
                 }
                 ClientOutput::Closed(fault) => return Some(fault),
                 ClientOutput::Event(Event { event, room: Some(room) }) if event == Event::REQUESTS => {
-                    let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-                    // More rooms than a user has are no hint for anybody.
-                    if awaited.len() < limits::AWAITED_ROOMS_MAX {
-                        awaited.insert(room);
-                    }
+                    self.awaited.note(room);
                 }
                 ClientOutput::LoggedIn(_) | ClientOutput::Event(_) => {}
             }

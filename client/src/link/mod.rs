@@ -19,7 +19,7 @@ use protocol::frame::{Answer, Go, Request};
 use protocol::id::RoomId;
 use protocol::key::HubId;
 use protocol::refusal::{Refusal, RefusalCode};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 pub use dial::DialError;
@@ -29,6 +29,7 @@ pub(crate) use dial::{Dialer, Io, Patience};
 use drive::Command;
 pub use tls::TlsError;
 
+use crate::limits;
 use crate::seat::SeatError;
 
 /// Why a request has no answer, or a refusing one.
@@ -198,7 +199,23 @@ pub struct Link {
 }
 
 /// The rooms in which somebody asks to join, by the hub's events on the connections so far.
-pub(crate) type Awaited = Arc<Mutex<BTreeSet<RoomId>>>;
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Awaited(Arc<(Mutex<BTreeSet<RoomId>>, Notify)>);
+
+impl Awaited {
+    /// Notes that the hub has named `room`. More rooms than a user has are no hint for anybody.
+    fn note(&self, room: RoomId) {
+        let mut rooms = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if rooms.len() < limits::AWAITED_ROOMS_MAX {
+            rooms.insert(room);
+        }
+        self.0.1.notify_one();
+    }
+
+    fn take(&self) -> BTreeSet<RoomId> {
+        std::mem::take(&mut *self.0.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -266,7 +283,14 @@ impl Link {
 
     /// Returns the rooms in which the hub has said that somebody asks to join, once each.
     pub(crate) fn take_awaited(&self) -> BTreeSet<RoomId> {
-        std::mem::take(&mut *self.awaited.lock().unwrap_or_else(PoisonError::into_inner))
+        self.awaited.take()
+    }
+
+    /// Waits until the hub says that somebody asks to join, at most as long as `wait`; at once when it has said so since
+    /// the last call.
+    pub(crate) async fn told_of_requests(&self, wait: Duration) {
+        // When the time is over, the hub has said nothing, which is what was to be found out.
+        tokio::time::timeout(wait, self.awaited.0.1.notified()).await.ok();
     }
 
     /// Returns where the hub is, for people.

@@ -1,5 +1,7 @@
 //! The owner's gate: who asks to join, what of it holds, and the decision.
 
+use std::time::Duration;
+
 use protocol::frame::{Answer, JoinerState, KeyRow, RequestList, Requests};
 use protocol::frame::{JoinRequest, Request};
 use protocol::id::RoomId;
@@ -97,6 +99,12 @@ impl Client {
             }
         }
         (count > 0).then_some(count)
+    }
+
+    /// Waits until the hub says that somebody asks to join, at most as long as `wait`; then [`Client::requests`] has more to
+    /// tell, or a hub that was lost meanwhile is to be asked again.
+    pub async fn wait_for_requests(&self, wait: Duration) {
+        self.link.told_of_requests(wait).await;
     }
 
     /// Asks who wants to join a room, and checks each request.
