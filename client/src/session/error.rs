@@ -163,7 +163,7 @@ impl SessionError {
             Self::NoSuch { what: Thing::Key, .. } => "`git parler key list` lists them",
             Self::Unclear { .. } => "name it by its id, or by more of it",
             Self::NotInRoom { .. } => {
-                "`git parler use --home` goes back to your home; for another admission ask the owner for a key"
+                "`git parler use home` goes back to your home; for another admission ask the owner for a key"
             }
             Self::Act(ActError::Denied) => "a denial is final; let them ask from another seat",
             Self::Act(ActError::Closed) => "open another one with `git parler open`",
@@ -177,7 +177,7 @@ impl SessionError {
             Self::TooLong { .. } => {
                 "say it in fewer words, or hand it over as a commit with `git parler push`"
             }
-            Self::Empty => "write the text behind the command, or hand it in with `-F <file>`",
+            Self::Empty => "write the text behind the command, or `-` to read it from standard input",
             Self::KeyBounds => "choose within that with `--ttl` and `--max-uses`",
             Self::Clock { .. } => "set the right time here, or ask who runs the hub to",
         };
