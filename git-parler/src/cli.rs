@@ -1,11 +1,14 @@
 //! The command line: options that every command understands, the list of commands, and how a wrong line ends.
-//! The arguments of each command stand in `cli/arguments.rs`, their longer explanations in `page.rs`.
+//! The arguments of each command stand in `cli/arguments.rs` and `cli/session.rs`, their longer explanations in `page.rs`.
 
 mod arguments;
 mod limits;
+mod quantities;
+mod session;
 
 pub(crate) use arguments::*;
 pub(crate) use limits::LimitOptions;
+pub(crate) use session::*;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
@@ -65,6 +68,20 @@ pub(crate) enum Verb {
     Apply(Apply),
     Drop(Drop),
     Prune(Prune),
+    Open(Open),
+    Join(Join),
+    Requests(Requests),
+    Approve(Approve),
+    Deny(Deny),
+    Key(Key),
+    Send(Send),
+    Recv(Recv),
+    Log(Log),
+    Sessions(Sessions),
+    Use(Use),
+    Leave(Leave),
+    Kick(Kick),
+    Close(Close),
     Hub(Box<Hub>),
     Whoami(Whoami),
     Status(Status),

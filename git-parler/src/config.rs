@@ -72,6 +72,8 @@ pub(crate) enum SurfacePolicy {
 pub(crate) struct Settings {
     /// The hub to use; the local one without it.
     pub(crate) hub: Option<String>,
+    /// Whether the hub was named by `--hub`, so that nothing else decides.
+    pub(crate) has_hub_option: bool,
     /// The room to work in, from `--room` alone.
     pub(crate) room: Option<String>,
     /// The file with a closed hub's join secret.
@@ -189,6 +191,7 @@ impl Settings {
         );
         Ok(Self {
             hub: global.hub.clone().or_else(|| source.text("hub", "PARLER_HUB")),
+            has_hub_option: global.hub.is_some(),
             room: global.room.clone(),
             join_secret_file: source.path("joinSecretFile", "PARLER_JOIN_SECRET_FILE")?,
             ca_file: source.path("caFile", "PARLER_CA_FILE")?,

@@ -1,5 +1,6 @@
 //! What every command works with: the printer, the settings, and the repository it stands in, if it stands in one.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use crate::cli::Global;
@@ -13,6 +14,8 @@ pub(crate) struct Context {
     pub(crate) settings: Settings,
     pub(crate) environment: Environment,
     repository: Result<gix::Repository, Failure>,
+    /// How many requests to join wait for this user, as the hub said when it was talked to.
+    pending: Cell<u64>,
 }
 
 impl Context {
@@ -26,7 +29,7 @@ impl Context {
             Err(_) => Settings::read(&config::global_file(&environment)?, &environment, global)?,
         };
         let ui = Ui::new(global, &settings, &environment);
-        Ok(Self { ui, settings, environment, repository })
+        Ok(Self { ui, settings, environment, repository, pending: Cell::new(0) })
     }
 
     /// Looks at the user's settings alone, for what needs no repository.
@@ -34,7 +37,13 @@ impl Context {
         let environment = Environment::of_process();
         let settings = Settings::read(&config::global_file(&environment)?, &environment, global)?;
         let ui = Ui::new(global, &settings, &environment);
-        Ok(Self { ui, settings, environment, repository: Err(Failure::of(Code::NotARepository)) })
+        Ok(Self {
+            ui,
+            settings,
+            environment,
+            repository: Err(Failure::of(Code::NotARepository)),
+            pending: Cell::new(0),
+        })
     }
 
     /// Returns the repository.
@@ -52,5 +61,21 @@ impl Context {
     /// Returns the directory that is this seat: the worktree's own git directory.
     pub(crate) fn seat_dir(&self) -> Option<PathBuf> {
         self.repository_if_any().map(|repo| repo.git_dir().to_owned())
+    }
+
+    /// Keeps how many requests to join wait, for the end of the command.
+    pub(crate) fn note_pending(&self, count: u64) {
+        self.pending.set(count);
+    }
+
+    /// Tells an owner in a line of the requests to join that wait.
+    pub(crate) fn tell_pending(&self) {
+        match self.pending.get() {
+            0 => {}
+            1 => self.ui.remark("1 request to join waits for you: git parler requests"),
+            count => {
+                self.ui.remark(format_args!("{count} requests to join wait for you: git parler requests"));
+            }
+        }
     }
 }

@@ -89,7 +89,7 @@ pub(crate) fn from_hub(
 
 /// Returns the newest handoff that is another seat's, fits this repository and is not applied; names it first.
 async fn newest(context: &Context, client: &mut Client) -> Result<VerifiedHandoff, Failure> {
-    let room = client.home().await?;
+    let room = client.room().await?;
     let me = client.me().id;
     let here = Here::look(context)?;
     let found = client.newest_handoff(room, |handoff| here.waits(handoff, me)).await?;

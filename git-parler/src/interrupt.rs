@@ -1,6 +1,6 @@
 //! Ctrl-C. Work that has something to clean up holds a [`Guard`]: then the first Ctrl-C sets a flag that the work
-//! looks at, and the second ends the process. Without a guard the first one ends it, as everywhere. A hub, which
-//! runs until it is told to end, waits for [`asked_to_end`].
+//! looks at, and the second ends the process. Without a guard the first one ends it, as everywhere. What waits
+//! for somebody else gives up when it was [`pressed`]; a hub, which runs until it is told to end, waits for [`asked_to_end`].
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,6 +34,13 @@ pub(crate) fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
             _ = told.recv() => {}
         }
     })
+}
+
+/// Waits for Ctrl-C, which from the first call on ends nothing by itself. Needs a running tokio runtime.
+pub(crate) async fn pressed() -> io::Result<()> {
+    let mut pressed = signal(SignalKind::interrupt())?;
+    pressed.recv().await;
+    Ok(())
 }
 
 impl Guard {

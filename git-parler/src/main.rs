@@ -11,6 +11,7 @@ mod completion;
 mod config;
 mod context;
 mod error;
+mod feed;
 mod handoff;
 mod incoming;
 mod interrupt;
@@ -23,6 +24,7 @@ mod stages;
 mod start_hub;
 mod surface;
 mod ui;
+mod when;
 
 use std::process::ExitCode;
 
@@ -57,8 +59,22 @@ fn run(cli: Cli) -> ExitCode {
         Verb::List(arguments) => commands::list::run(&context, &arguments),
         Verb::Show(arguments) => commands::show::run(&context, &arguments),
         Verb::Fetch(arguments) => commands::fetch::run(&context, &arguments),
+        Verb::Open(arguments) => commands::open::run(&context, &arguments),
+        Verb::Join(arguments) => commands::join::run(&context, &arguments),
+        Verb::Requests(_) => commands::requests::run(&context),
+        Verb::Approve(arguments) => commands::requests::approve(&context, &arguments),
+        Verb::Deny(arguments) => commands::requests::deny(&context, &arguments),
+        Verb::Key(arguments) => commands::key::run(&context, &arguments),
+        Verb::Send(arguments) => commands::send::run(&context, &arguments),
+        Verb::Recv(arguments) => commands::recv::run(&context, &arguments),
+        Verb::Log(arguments) => commands::recv::log(&context, &arguments),
+        Verb::Sessions(_) => commands::sessions::run(&context),
+        Verb::Use(arguments) => commands::sessions::choose(&context, &arguments),
+        Verb::Leave(_) => commands::leave::run(&context),
+        Verb::Kick(arguments) => commands::leave::kick(&context, &arguments),
+        Verb::Close(_) => commands::leave::close(&context),
         Verb::Hub(arguments) => commands::hub::run(&context, &arguments),
-        Verb::Whoami(_) => commands::whoami::run(&context),
+        Verb::Whoami(arguments) => commands::whoami::run(&context, &arguments),
         Verb::Status(_) => commands::status::run(&context),
         Verb::Doctor(_) => commands::doctor::run(&context),
         Verb::Drop(arguments) => commands::drop::run(&context, &arguments),
@@ -66,10 +82,12 @@ fn run(cli: Cli) -> ExitCode {
         Verb::Setup(arguments) => commands::setup::run(&context.ui, &context.environment, &arguments),
         Verb::Help(arguments) => commands::help::run(&context.ui, &arguments),
     };
-    match result.and_then(|()| context.ui.finish()) {
+    let code = match result.and_then(|()| context.ui.finish()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => context.ui.fail(&failure),
-    }
+    };
+    context.tell_pending();
+    code
 }
 
 /// Prints what clap says instead of a command: a help text or version (exit 0), or what is wrong with the line.

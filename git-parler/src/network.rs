@@ -5,18 +5,49 @@ use std::sync::Arc;
 
 use client::settings::{HubAddress, JoinSecret, RoomChoice};
 use client::{Client, Progress};
+use protocol::invite::SessionKey;
+use protocol::limits::NAME_BYTES_MAX;
+use protocol::statement::is_name;
 
 use crate::context::Context;
 use crate::error::{Code, Failure};
+use crate::interrupt;
 use crate::start_hub::Starter;
 use crate::ui::Unit;
 
-/// Tells the client what it needs to know about this command's surroundings.
+/// Tells the client what it needs to know about this command's surroundings: the room that is chosen, and its hub.
 pub(crate) fn settings(context: &Context) -> Result<client::Settings, Failure> {
-    let hub = match &context.settings.hub {
-        None => HubAddress::Local,
-        Some(url) => url.parse().map_err(Failure::from)?,
+    let room = room(context);
+    let hub = address(context, &room)?;
+    Ok(client::Settings { room, ..at(context, hub)? })
+}
+
+/// As [`settings`], for who asks to join by `key`: at the hub that the key names, unless `--hub` names another.
+pub(crate) fn settings_for(context: &Context, key: SessionKey) -> Result<client::Settings, Failure> {
+    let hub = match key.origin() {
+        Some(origin) if !context.settings.has_hub_option => origin.parse().map_err(Failure::from)?,
+        _ => stated(context)?,
     };
+    Ok(client::Settings { invite: Some(key), ..at(context, hub)? })
+}
+
+/// As [`settings`], for who opens a session: at the hub that is set, whatever is in use.
+pub(crate) fn settings_to_open(context: &Context) -> Result<client::Settings, Failure> {
+    at(context, stated(context)?)
+}
+
+/// As [`settings`], for who goes to the session that `selector` names, or home.
+pub(crate) fn settings_to_use(
+    context: &Context,
+    selector: Option<&str>,
+) -> Result<client::Settings, Failure> {
+    let room = selector.map_or(RoomChoice::Home, |selector| RoomChoice::Named(selector.to_owned()));
+    let hub = address(context, &room)?;
+    Ok(client::Settings { room, ..at(context, hub)? })
+}
+
+/// Tells the client of the surroundings that do not depend on the room.
+fn at(context: &Context, hub: HubAddress) -> Result<client::Settings, Failure> {
     let join_secret = match &context.settings.join_secret_file {
         None => None,
         Some(path) => {
@@ -30,7 +61,7 @@ pub(crate) fn settings(context: &Context) -> Result<client::Settings, Failure> {
         data: context.settings.data_folder.clone(),
         cache: context.settings.cache_folder.clone(),
         hub,
-        name: context.settings.name.clone().unwrap_or_else(|| default_name(context)),
+        name: name(context)?,
         seat_dir: context.seat_dir(),
         join_secret,
         insecure: context.settings.is_insecure,
@@ -41,30 +72,97 @@ pub(crate) fn settings(context: &Context) -> Result<client::Settings, Failure> {
     })
 }
 
-/// Connects to the hub, does `work`, and says goodbye.
+/// Returns the room to work in: what `--room` says, then `parler.session`, then what is in use.
+fn room(context: &Context) -> RoomChoice {
+    match context.settings.room.as_ref().or(context.settings.session.as_ref()) {
+        None => RoomChoice::InUse,
+        Some(text) if text == "home" => RoomChoice::Home,
+        Some(text) => RoomChoice::Named(text.clone()),
+    }
+}
+
+/// Returns the hub of the session in use, unless `--hub` names another; for the home, the one that is set.
+fn address(context: &Context, room: &RoomChoice) -> Result<HubAddress, Failure> {
+    if context.settings.has_hub_option || *room == RoomChoice::Home {
+        return stated(context);
+    }
+    match client::in_use(&context.settings.data_folder, context.seat_dir().as_deref())? {
+        Some(in_use) => in_use.origin.parse().map_err(Failure::from),
+        None => stated(context),
+    }
+}
+
+/// Returns the hub that is set, or the local one.
+fn stated(context: &Context) -> Result<HubAddress, Failure> {
+    match &context.settings.hub {
+        None => Ok(HubAddress::Local),
+        Some(url) => url.parse().map_err(Failure::from),
+    }
+}
+
+/// Connects to the hub of the room that is chosen, does `work`, and says goodbye.
 pub(crate) fn with_client<T>(
     context: &Context,
     work: impl AsyncFnOnce(&mut Client) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    if context.settings.room.is_some() || context.settings.session.is_some() {
-        return Err(Failure::new(Code::Unsupported, "this version knows no rooms but your home")
-            .hint("leave `--room` and `parler.session` away"));
-    }
-    let settings = settings(context)?;
+    with_client_at(context, settings(context)?, work)
+}
+
+/// As [`with_client`], with other settings.
+pub(crate) fn with_client_at<T>(
+    context: &Context,
+    settings: client::Settings,
+    work: impl AsyncFnOnce(&mut Client) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let starter = Arc::new(Starter::new(settings.data.join("hub")));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Code::Io, error))?;
     runtime.block_on(async {
         let origin = settings.hub.origin();
-        let mut client = Client::connect(settings, Some(starter)).await?;
+        let joins = settings.invite.is_some();
+        let connected = Client::connect(settings, Some(starter)).await.map_err(Failure::from);
+        let mut client =
+            connected.map_err(|failure| if joins { failure } else { explain(context, &origin, failure) })?;
         if client.is_new_hub() {
             let key = client.hub();
             context.ui.remark(format_args!("{origin} is a new hub; its key {key} is expected from now on."));
         }
         let done = work(&mut client).await;
+        if done.is_ok() {
+            context.note_pending(client.pending_requests_hint().await.unwrap_or(0));
+        }
         client.close().await;
         done
     })
+}
+
+/// Says what a closed hub does not: that it knows this seat no more, because it is in no session there.
+fn explain(context: &Context, origin: &str, failure: Failure) -> Failure {
+    let in_use = client::in_use(&context.settings.data_folder, context.seat_dir().as_deref());
+    let was_in_a_session = in_use.is_ok_and(|in_use| in_use.is_some_and(|in_use| in_use.origin == origin));
+    if failure.code != Code::LoginRefused || !was_in_a_session || context.settings.join_secret_file.is_some()
+    {
+        return failure;
+    }
+    let message =
+        format!("the hub at {origin} does not let this seat in any more: it was put out of its session");
+    Failure::new(Code::LoginRefused, message)
+        .hint("`git parler use home` goes back to your home; for another admission ask the owner for a key")
+}
+
+/// Does `work` until it is done or Ctrl-C is pressed, which ends it as [`Code::Interrupted`].
+pub(crate) async fn until_interrupted<T>(
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        // First, so that Ctrl-C is listened to before the work says anything.
+        biased;
+        pressed = interrupt::pressed() => match pressed {
+            Ok(()) => Err(Failure::of(Code::Interrupted)),
+            Err(error) => Err(Failure::new(Code::Io, format!("cannot listen for Ctrl-C: {error}"))),
+        },
+        done = work => done,
+    }
 }
 
 /// Shows a transfer of `size` bytes.
@@ -73,14 +171,29 @@ pub(crate) fn progress(context: &Context, title: &str, size: u64) -> Progress {
     Arc::new(move |done, _| progress.reach(done))
 }
 
+/// Returns the name that others see: the one that is set, else one made of the login and the worktree.
+fn name(context: &Context) -> Result<String, Failure> {
+    let Some(name) = &context.settings.name else { return Ok(default_name(context)) };
+    if is_name(name) {
+        return Ok(name.clone());
+    }
+    let message = format!("`parler.name` is no name: {WHAT_A_NAME_IS}");
+    Err(Failure::new(Code::Usage, message).hint("set another: git config --global parler.name <name>"))
+}
+
+/// What a name has to be, for those who chose another.
+pub(crate) const WHAT_A_NAME_IS: &str = "a name is one line of 1 to 100 bytes, all of which can be seen";
+
 /// The login, a slash, and the folder of the worktree.
 fn default_name(context: &Context) -> String {
     let login = ["USER", "LOGNAME"].into_iter().find_map(|name| context.environment.text(name));
     let login = login.unwrap_or_else(|| format!("user{}", rustix::process::getuid().as_raw()));
-    match folder_name(context) {
-        Some(folder) => format!("{login}/{folder}"),
-        None => login,
+    let mut name = protocol::clean::line(&login).into_owned();
+    if let Some(folder) = folder_name(context) {
+        name = format!("{name}/{folder}");
     }
+    name.truncate(name.floor_char_boundary(NAME_BYTES_MAX));
+    name
 }
 
 /// Returns the name of the worktree's folder, or of the repository's where it is bare.

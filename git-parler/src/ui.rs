@@ -3,12 +3,15 @@
 
 mod pager;
 mod progress;
+mod question;
 
 pub(crate) use progress::{Progress, Unit};
+pub(crate) use question::Questions;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use protocol::clean;
@@ -27,8 +30,13 @@ pub(crate) struct Ui {
     is_colored: bool,
     errors_are_colored: bool,
     shows_progress: bool,
+    errors_are_on_a_terminal: bool,
     progress_delay_seconds: u64,
     pager: Option<String>,
+    /// Whether the one object of `--json` was printed, so that no other follows it.
+    has_answered: AtomicBool,
+    /// Whether the reader of standard output has left.
+    is_cut: AtomicBool,
     /// The first failure to write a result, other than that nobody reads any more.
     lost: Mutex<Option<io::Error>>,
 }
@@ -67,8 +75,11 @@ impl Ui {
             is_colored: colored(out) && !global.json,
             errors_are_colored: colored(err),
             shows_progress: wanted,
+            errors_are_on_a_terminal: err,
             progress_delay_seconds: environment.number("GIT_PROGRESS_DELAY").unwrap_or(1),
             pager: (io::stdout().is_terminal() && !global.json).then(|| settings.pager.clone()).flatten(),
+            has_answered: AtomicBool::new(false),
+            is_cut: AtomicBool::new(false),
             lost: Mutex::new(None),
         }
     }
@@ -82,8 +93,11 @@ impl Ui {
             is_colored: false,
             errors_are_colored: false,
             shows_progress: false,
+            errors_are_on_a_terminal: false,
             progress_delay_seconds: 1,
             pager: None,
+            has_answered: AtomicBool::new(false),
+            is_cut: AtomicBool::new(false),
             lost: Mutex::new(None),
         }
     }
@@ -99,8 +113,14 @@ impl Ui {
         io::BufWriter::new(io::stdout().lock())
     }
 
-    /// Prints a result as one JSON object on a line.
+    /// Prints the result as one JSON object on a line; what fails after it is told on standard error.
     pub(crate) fn answer(&self, value: &impl Serialize) {
+        self.has_answered.store(true, Ordering::Relaxed);
+        self.answer_more(value);
+    }
+
+    /// Prints one of many JSON objects, each on a line.
+    pub(crate) fn answer_more(&self, value: &impl Serialize) {
         let mut bytes = serde_json::to_vec(value).expect("answers have string keys and no failing part");
         bytes.push(b'\n');
         self.keep(&self.write(&bytes));
@@ -146,6 +166,24 @@ impl Ui {
         say(&format!("{label} {}\n", clean::block(&line.to_string())));
     }
 
+    /// Says what is being waited for, where a person can see it: on a terminal only, not with `--quiet`.
+    pub(crate) fn wait(&self, line: impl Display) {
+        if self.errors_are_on_a_terminal {
+            self.remark(line);
+        }
+    }
+
+    /// Says whether somebody can be asked: standard input and standard error are a terminal.
+    pub(crate) fn can_ask(&self) -> bool {
+        self.errors_are_on_a_terminal && io::stdin().is_terminal()
+    }
+
+    /// Puts a question, behind which the answer is typed.
+    #[expect(clippy::unused_self, reason = "whoever asks has a printer")]
+    pub(crate) fn ask(&self, question: impl Display) {
+        say(&clean::block(&format!("{question} ")));
+    }
+
     /// Says what can be done next; not with `--quiet` or `advice.parler=false`.
     pub(crate) fn hint(&self, lines: impl Display) {
         if !self.quiet {
@@ -160,7 +198,7 @@ impl Ui {
 
     /// Says why the command failed and what to do, and returns the exit code.
     pub(crate) fn fail(&self, failure: &Failure) -> ExitCode {
-        if self.json {
+        if self.json && !self.has_answered.load(Ordering::Relaxed) {
             self.fail_json(failure);
         } else {
             let label = colored(self.errors_are_colored, "\x1b[1;31m", &"error:");
@@ -192,6 +230,12 @@ impl Ui {
         }
     }
 
+    /// Says whether every result has reached a reader so far, so that what was shown may count as shown.
+    pub(crate) fn has_delivered(&self) -> bool {
+        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.is_none() && !self.is_cut.load(Ordering::Relaxed)
+    }
+
     fn fail_json(&self, failure: &Failure) {
         let name = failure.code.row().name;
         self.answer(&serde_json::json!({
@@ -216,11 +260,15 @@ impl Ui {
     }
 
     fn keep(&self, result: &io::Result<()>) {
-        if let Err(error) = result
-            && error.kind() != io::ErrorKind::BrokenPipe
-        {
-            let copy = io::Error::new(error.kind(), error.to_string());
-            self.lost.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(copy);
+        match result {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.is_cut.store(true, Ordering::Relaxed);
+            }
+            Err(error) => {
+                let copy = io::Error::new(error.kind(), error.to_string());
+                self.lost.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(copy);
+            }
         }
     }
 }

@@ -161,7 +161,14 @@ pub(crate) struct Help {
 /// Show user, seat and hub
 #[derive(Args, Debug)]
 #[command(after_long_help = include_str!("../page/whoami.txt"))]
-pub(crate) struct Whoami {}
+pub(crate) struct Whoami {
+    /// Write the user's key to a file, for another machine of the same user
+    #[arg(long, value_name = "file", conflicts_with = "import_user")]
+    pub(crate) export_user: Option<PathBuf>,
+    /// Take the user's key from such a file
+    #[arg(long, value_name = "file")]
+    pub(crate) import_user: Option<PathBuf>,
+}
 
 /// Show who is here and what is pending
 #[derive(Args, Debug)]

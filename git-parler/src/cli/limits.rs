@@ -3,6 +3,8 @@
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use protocol::limits::{Limit, Limits, Unit};
 
+use super::quantities::{BYTES, SECONDS, number, shown};
+
 /// What the options of a hub's limits say.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LimitOptions(pub(crate) Limits);
@@ -50,50 +52,9 @@ fn option(limit: &'static Limit) -> Arg {
 
 type Parser = fn(&str) -> Result<u64, String>;
 
-/// Reads a number with one of the suffixes of `steps`, in either case.
-fn number(text: &str, steps: &[(&str, u64)]) -> Result<u64, String> {
-    let lower = text.to_ascii_lowercase();
-    let step =
-        steps.iter().find_map(|(suffix, step)| lower.strip_suffix(suffix).map(|digits| (digits, *step)));
-    let (digits, step) = step.unwrap_or((&lower, 1));
-    let value = digits.parse::<u64>().ok().and_then(|value| value.checked_mul(step));
-    value.filter(|value| *value <= protocol::limits::JSON_INTEGER_MAX).ok_or_else(|| match steps {
-        [] => "a whole number is expected".to_owned(),
-        _ => {
-            let suffixes: Vec<_> = steps.iter().rev().map(|(suffix, _)| *suffix).collect();
-            format!("a whole number is expected, which may end in {}", suffixes.join(", "))
-        }
-    })
-}
-
-/// Writes a number with the largest suffix that divides it.
-fn shown(value: u64, unit: Unit) -> String {
-    let steps = match unit {
-        Unit::Count => &[],
-        Unit::Bytes => BYTES,
-        Unit::Seconds => SECONDS,
-    };
-    let step = steps.iter().find(|(_, step)| value > 0 && value.is_multiple_of(*step));
-    step.map_or_else(|| value.to_string(), |(suffix, step)| format!("{}{suffix}", value / step))
-}
-
-const BYTES: &[(&str, u64)] = &[("g", 1 << 30), ("m", 1 << 20), ("k", 1 << 10)];
-const SECONDS: &[(&str, u64)] = &[("d", 24 * 3600), ("h", 3600), ("m", 60), ("s", 1)];
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn suffixes_count_as_git_counts_them() {
-        for (text, value) in [("25m", 25 << 20), ("1G", 1 << 30), ("7", 7), ("0", 0)] {
-            assert_eq!(number(text, BYTES), Ok(value));
-        }
-        assert_eq!(number("30m", SECONDS), Ok(1800));
-        for wrong in ["", "m", "-1", "1.5m", "99999999999g", "5x"] {
-            assert!(number(wrong, BYTES).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn every_limit_is_an_option_that_sets_it() {

@@ -14,7 +14,7 @@ use crate::ui::{Paint, Ui, Unit};
 pub(crate) fn run(context: &Context, arguments: &List) -> Result<(), Failure> {
     let here = Here::look(context)?;
     let (shown, hidden): (Vec<_>, Vec<_>) = network::with_client(context, async |client| {
-        let room = client.home().await?;
+        let room = client.room().await?;
         Ok(client.handoffs(room).await?)
     })?
     .into_iter()

@@ -3,6 +3,7 @@
 use client::report::{Status as Answer, StatusHub};
 use protocol::clean;
 
+use crate::commands::push::short;
 use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::incoming::Here;
@@ -10,7 +11,7 @@ use crate::network;
 
 pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     let asked = network::with_client(context, async |client| {
-        let room = client.home().await?;
+        let room = client.room().await?;
         Ok((client.status().await?, client.handoffs(room).await?))
     });
     let (answer, handoffs) = match asked {
@@ -22,6 +23,7 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
         }
         Err(failure) => return Err(failure),
     };
+    context.note_pending(0);
     if context.ui.is_json() {
         context.ui.answer(&answer);
         return Ok(());
@@ -29,10 +31,22 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     let ui = &context.ui;
     let reached = if answer.hub.reachable { "reachable" } else { "not reachable" };
     ui.line(format_args!("You are {} at {} ({reached})", clean::line(&answer.me.name), answer.hub.origin));
-    ui.line("Room: your home, where your own seats hand each other code");
+    match &answer.session {
+        None => ui.line("Room: your home, where your own seats hand each other code"),
+        Some(session) => ui.line(format_args!("Session {}", short(&session.to_string()))),
+    }
     for member in &answer.members {
         let me = if member.id == answer.me.id { " (this one)" } else { "" };
         ui.line(format_args!("  {}{me}", clean::line(&member.name)));
+    }
+    for request in &answer.pending {
+        ui.line(format_args!("  {} asks to join ({})", clean::line(&request.name), request.words));
+    }
+    if answer.unread > 0 && answer.session.is_some() {
+        ui.line(format_args!("{} unread: git parler recv", answer.unread));
+    }
+    if !answer.pending.is_empty() {
+        ui.hint("who asks, in full: git parler requests");
     }
     let here = Here::look(context)?;
     match handoffs.iter().filter(|handoff| here.waits(handoff, answer.me.id)).count() {

@@ -1,0 +1,41 @@
+//! `git parler leave`, `kick` and `close`: how a session ends, for one or for all.
+
+use client::report::Send as Answer;
+
+use crate::cli::Kick;
+use crate::commands::push::short;
+use crate::commands::requests::decided;
+use crate::context::Context;
+use crate::error::Failure;
+use crate::network;
+
+pub(crate) fn run(context: &Context) -> Result<(), Failure> {
+    let answer = network::with_client(context, async |client| Ok(client.leave().await?))?;
+    say(context, &answer, "You have left the session; you work at home now");
+    Ok(())
+}
+
+pub(crate) fn kick(context: &Context, arguments: &Kick) -> Result<(), Failure> {
+    let member = arguments.member.join(" ");
+    decided(context, &network::with_client(context, async |client| Ok(client.kick(&member).await?))?)
+}
+
+pub(crate) fn close(context: &Context) -> Result<(), Failure> {
+    let answer = network::with_client(context, async |client| Ok(client.close_session().await?))?;
+    say(context, &answer, "The session is closed");
+    if !context.ui.is_json() {
+        let room = answer.room.to_string();
+        context
+            .ui
+            .hint(format_args!("what was said can still be read: git parler log --room {}", short(&room)));
+    }
+    Ok(())
+}
+
+fn say(context: &Context, answer: &Answer, sentence: &str) {
+    if context.ui.is_json() {
+        context.ui.answer(answer);
+    } else {
+        context.ui.line(sentence);
+    }
+}

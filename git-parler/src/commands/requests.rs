@@ -1,0 +1,88 @@
+//! `git parler requests`, `approve` and `deny`: the owner's gate.
+
+use std::fmt::Write as _;
+
+use client::report::{Decision, JoinRequest};
+use protocol::clean;
+use protocol::frame::JoinerState;
+
+use crate::cli::{Approve, Deny};
+use crate::context::Context;
+use crate::error::Failure;
+use crate::{feed, network, when};
+
+pub(crate) fn run(context: &Context) -> Result<(), Failure> {
+    let answer = network::with_client(context, async |client| Ok(client.requests().await?))?;
+    context.note_pending(0);
+    let ui = &context.ui;
+    if ui.is_json() {
+        ui.answer(&answer);
+        return Ok(());
+    }
+    for request in &answer.requests {
+        ui.line(described(request));
+    }
+    for rejected in &answer.rejected {
+        let reason = clean::line(&rejected.reason);
+        ui.warn(format_args!("a request by {} cannot be approved: {reason}", rejected.id));
+    }
+    if answer.requests.is_empty() {
+        ui.remark("Nobody asks to join.");
+    } else {
+        ui.hint("compare the words with those that the joiner reads to you; then:\n  git parler approve <joiner>\nor, for good: git parler deny <joiner>");
+    }
+    Ok(())
+}
+
+pub(crate) fn approve(context: &Context, arguments: &Approve) -> Result<(), Failure> {
+    let joiner = arguments.joiner.join(" ");
+    let no_history = arguments.no_history.then_some(true);
+    decided(
+        context,
+        &network::with_client(context, async |client| Ok(client.approve(&joiner, no_history).await?))?,
+    )
+}
+
+pub(crate) fn deny(context: &Context, arguments: &Deny) -> Result<(), Failure> {
+    let joiner = arguments.joiner.join(" ");
+    decided(context, &network::with_client(context, async |client| Ok(client.deny(&joiner).await?))?)
+}
+
+/// Prints what was decided.
+#[expect(clippy::unnecessary_wraps, reason = "the end of a command")]
+pub(crate) fn decided(context: &Context, decision: &Decision) -> Result<(), Failure> {
+    if context.ui.is_json() {
+        context.ui.answer(decision);
+    } else {
+        context.ui.line(told(decision));
+    }
+    Ok(())
+}
+
+/// Says what was decided in a line.
+pub(crate) fn told(decision: &Decision) -> String {
+    let name = feed::name(&decision.joiner);
+    match decision.state {
+        JoinerState::Pending => format!("{name} still waits"),
+        JoinerState::Member => format!("{name} is a member now"),
+        JoinerState::Denied => format!("{name} is turned away, for good"),
+        JoinerState::Removed => format!("{name} is put out"),
+    }
+}
+
+/// Says who asks to join, as an owner needs to know it.
+pub(crate) fn described(request: &JoinRequest) -> String {
+    let mut text = format!(
+        "{} asks to join\n  words  {}\n  id     {}\n  since  {}",
+        clean::line(&request.name),
+        request.words,
+        request.id,
+        when::ago(request.first_seen, client::seat::now())
+    );
+    if !request.confusable_with.is_empty() {
+        let names: Vec<_> = request.confusable_with.iter().map(|name| clean::line(name)).collect();
+        let _infallible =
+            write!(text, "\n  WARNING: the name looks like {}, who is somebody else", names.join(", "));
+    }
+    text
+}

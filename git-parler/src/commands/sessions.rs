@@ -1,0 +1,80 @@
+//! `git parler sessions` and `use`: which sessions there are, and in which of them this seat works.
+
+use client::report::{Session, Use as Answer};
+use protocol::clean;
+use protocol::statement::Role;
+
+use crate::cli::Use;
+use crate::commands::push::short;
+use crate::context::Context;
+use crate::error::Failure;
+use crate::network;
+use crate::ui::{Paint, Ui};
+
+pub(crate) fn run(context: &Context) -> Result<(), Failure> {
+    let answer = network::with_client(context, async |client| Ok(client.sessions().await?))?;
+    if context.ui.is_json() {
+        context.ui.answer(&answer);
+        return Ok(());
+    }
+    answer.sessions.iter().for_each(|session| print(&context.ui, session));
+    if answer.sessions.is_empty() {
+        context.ui.remark("No sessions here; `git parler open` opens one.");
+    }
+    Ok(())
+}
+
+fn print(ui: &Ui, session: &Session) {
+    let room = session.room.to_string();
+    let mark = if session.in_use { "*" } else { " " };
+    let owner = session.owner.to_string();
+    let owner = match session.role {
+        Role::Owner => "yours".to_owned(),
+        Role::Member => format!("of {}", short(&owner)),
+    };
+    let mut rest = vec![format!("{} unread", session.unread)];
+    if session.pending > 0 {
+        rest.push(format!("{} ask to join", session.pending));
+    }
+    if session.closed {
+        rest.push("closed".to_owned());
+    }
+    let topic =
+        session.topic.as_deref().map_or_else(String::new, |topic| format!("  {}", clean::line(topic)));
+    ui.line(format_args!(
+        "{mark} {} {owner:15} {}{topic}",
+        ui.paint(Paint::Commit, short(&room)),
+        rest.join(", ")
+    ));
+}
+
+pub(crate) fn choose(context: &Context, arguments: &Use) -> Result<(), Failure> {
+    let answer = match &arguments.session {
+        Some(session) => {
+            let selector = (session != "home").then_some(session.as_str());
+            let settings = network::settings_to_use(context, selector)?;
+            network::with_client_at(context, settings, async |client| {
+                let answer = client.use_session(selector).await?;
+                if arguments.accept_fork { Ok(client.accept_fork().await?) } else { Ok(answer) }
+            })?
+        }
+        None => network::with_client(context, async |client| Ok(client.accept_fork().await?))?,
+    };
+    if context.ui.is_json() {
+        context.ui.answer(&answer);
+    } else {
+        context.ui.line(told(&answer));
+    }
+    Ok(())
+}
+
+fn told(answer: &Answer) -> String {
+    let room = answer.room.to_string();
+    match (&answer.session, &answer.topic) {
+        (None, _) => "You work at home now".to_owned(),
+        (Some(_), None) => format!("You work in session {} now", short(&room)),
+        (Some(_), Some(topic)) => {
+            format!("You work in session {} \"{}\" now", short(&room), clean::line(topic))
+        }
+    }
+}
