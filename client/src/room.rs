@@ -162,7 +162,10 @@ impl Room {
     /// # Errors
     /// [`Error::Seat`] as ever.
     pub fn note_cursor(&mut self, reader: &str, seq: u64) -> Result<(), Error> {
-        self.state.note_cursor(self.me, reader, seq);
+        if self.state.cursor(&self.me, reader) < Some(seq) {
+            self.state.note_cursor(self.me, reader, seq);
+            self.is_news = true;
+        }
         self.keep()
     }
 
