@@ -4,11 +4,13 @@ use std::fs;
 use std::sync::Arc;
 
 use client::settings::{HubAddress, JoinSecret, RoomChoice};
-use client::{Client, Progress};
+use client::{Client, Progress, Undelivered};
+use protocol::clean;
 use protocol::invite::SessionKey;
 use protocol::limits::NAME_BYTES_MAX;
 use protocol::statement::is_name;
 
+use crate::commands::push::short;
 use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::interrupt;
@@ -127,13 +129,34 @@ pub(crate) fn with_client_at<T>(
             let key = client.hub();
             context.ui.remark(format_args!("{origin} is a new hub; its key {key} is expected from now on."));
         }
+        if let Some(millis) = client.clock_skew() {
+            context.ui.warn(apart(millis));
+        }
         let done = work(&mut client).await;
+        for lost in client.take_undelivered() {
+            context.ui.warn(undelivered(&lost));
+        }
         if done.is_ok() {
             context.note_pending(client.pending_requests_hint().await.unwrap_or(0));
         }
         client.close().await;
         done
     })
+}
+
+/// Says how far the hub's clock is ahead of this machine's.
+fn apart(millis: i64) -> String {
+    let days = millis.unsigned_abs() / (24 * 3600 * 1000);
+    let (day, than) =
+        (if days == 1 { "day" } else { "days" }, if millis < 0 { "behind" } else { "ahead of" });
+    format!("the hub's clock is {days} {day} {than} this machine's: one of the two is wrong")
+}
+
+/// Says that a message of an earlier run was not sent, so that nobody waits for an answer to it.
+fn undelivered(lost: &Undelivered) -> String {
+    let (what, why) = (clean::line(&lost.label), &lost.reason.message);
+    let room = lost.room.to_string();
+    format!("not sent to {}, where an earlier run was cut off: \"{what}\" ({why})", short(&room))
 }
 
 /// Says what a closed hub does not: that it knows this seat no more, because it is in no session there.
@@ -188,7 +211,7 @@ pub(crate) const WHAT_A_NAME_IS: &str = "a name is one line of 1 to 100 bytes, a
 fn default_name(context: &Context) -> String {
     let login = ["USER", "LOGNAME"].into_iter().find_map(|name| context.environment.text(name));
     let login = login.unwrap_or_else(|| format!("user{}", rustix::process::getuid().as_raw()));
-    let mut name = protocol::clean::line(&login).into_owned();
+    let mut name = clean::line(&login).into_owned();
     if let Some(folder) = folder_name(context) {
         name = format!("{name}/{folder}");
     }
@@ -201,5 +224,42 @@ pub(crate) fn folder_name(context: &Context) -> Option<String> {
     let repo = context.repository_if_any()?;
     let folder = repo.workdir().unwrap_or_else(|| repo.git_dir());
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    folder.file_name().map(|name| protocol::clean::line(&name.to_string_lossy()).into_owned())
+    folder.file_name().map(|name| clean::line(&name.to_string_lossy()).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::id::RoomId;
+    use protocol::refusal::{Refusal, RefusalCode};
+
+    use super::*;
+
+    const DAY: i64 = 24 * 3600 * 1000;
+
+    #[test]
+    fn clocks_that_are_apart_are_told_from_the_hubs_side() {
+        assert_eq!(
+            apart(3653 * DAY + 1),
+            "the hub's clock is 3653 days ahead of this machine's: one of the two is wrong"
+        );
+        assert_eq!(
+            apart(-DAY - 1),
+            "the hub's clock is 1 day behind this machine's: one of the two is wrong"
+        );
+    }
+
+    #[test]
+    fn what_was_not_sent_is_told_in_one_line() {
+        let lost = Undelivered {
+            room: RoomId::from_bytes([5; 32]),
+            label: "last\nwords\u{1b}[2J".to_owned(),
+            reason: Refusal::new(RefusalCode::Closed, "the room is closed"),
+        };
+        let said = undelivered(&lost);
+        assert!(
+            said.starts_with("not sent to 050505050505, where an earlier run was cut off: \"last words"),
+            "{said}"
+        );
+        assert!(said.ends_with("(the room is closed)") && !said.contains(['\n', '\u{1b}']), "{said}");
+    }
 }
