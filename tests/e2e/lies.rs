@@ -1,8 +1,11 @@
 //! The lying hub at the command line: whatever the operator shows, nothing of it is taken for true, and nobody is told it.
 
+mod gate;
 mod home;
 mod login;
 mod member;
+mod people;
+mod session;
 
 use kit::{LyingHub, Run};
 use protocol::id::RoomId;

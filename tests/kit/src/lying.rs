@@ -20,6 +20,8 @@ use protocol::id::{BlobId, Nonce, RoomId};
 use protocol::key::{AgentId, HubId, HubKey, JoinKey};
 use protocol::limits::Limits;
 use protocol::refusal::{Refusal, RefusalCode};
+use protocol::room::ChainEnd;
+use protocol::signed::Signed;
 use protocol::statement::{Genesis, LogPoint, UnixMillis};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{oneshot, watch};
@@ -259,6 +261,36 @@ impl LyingHub {
     #[must_use]
     pub fn entries(&self, room: RoomId) -> Vec<Entry> {
         lock(&self.shared.shelf).logs[&room].entries().to_vec()
+    }
+
+    /// Returns the entries that an agent is shown instead.
+    ///
+    /// # Panics
+    ///
+    /// When it is shown the true ones.
+    #[must_use]
+    pub fn entries_shown(&self, agent: AgentId, room: RoomId) -> Vec<Entry> {
+        lock(&self.shared.shelf).shown[&(agent, room)].entries().to_vec()
+    }
+
+    /// Returns the end of a room's chain of acts.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such room.
+    #[must_use]
+    pub fn chain_end(&self, room: RoomId) -> ChainEnd {
+        lock(&self.shared.shelf).logs[&room].members.chain_end()
+    }
+
+    /// Returns the statement that opened a room.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such room.
+    #[must_use]
+    pub fn genesis(&self, room: RoomId) -> Signed<Genesis> {
+        lock(&self.shared.shelf).logs[&room].genesis.signed().clone()
     }
 
     /// Returns the true end of a room's log.

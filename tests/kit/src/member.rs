@@ -154,12 +154,18 @@ impl Member {
     ///
     /// As [`Member::ask`].
     pub fn put_key(&mut self, room: RoomId, secret: u8, auto: bool) -> Result<SessionKey, Refusal> {
-        let session_key = SessionKey::new([secret; 16], room.room12(), None);
-        let invite = session_key.invite_key().public();
+        let key = self.sign_key(room, secret, auto);
+        self.ask(&Request::PutKey(PutKey { key }))?;
+        Ok(SessionKey::new([secret; 16], room.room12(), None))
+    }
+
+    /// Signs a word on the session key of `secret`, as if the room were its own.
+    #[must_use]
+    pub fn sign_key(&self, room: RoomId, secret: u8, auto: bool) -> Signed<Key> {
+        let invite = SessionKey::new([secret; 16], room.room12(), None).invite_key().public();
         let key =
             Key { room, invite, issued: now(), expires: now() + DAY, max_uses: 8, auto, needs: Vec::new() };
-        self.ask(&Request::PutKey(PutKey { key: signed::sign(&self.user, key).signed().clone() }))?;
-        Ok(session_key)
+        signed::sign(&self.user, key).signed().clone()
     }
 
     /// Asks to join by a session key and returns the request's id.
