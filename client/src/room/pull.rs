@@ -87,8 +87,12 @@ impl Room {
         }
         let outcome = self.verify(&pulled, is_new.then_some(self.state.counters().clone()).as_ref());
         let points = points(&pulled, outcome.readings.len());
+        let (end, is_anchored) = (outcome.end, outcome.is_anchored);
         let mut fault = outcome.fault.map(|fault| (fault.seq(), one_line(&fault)));
-        let end = outcome.end;
+        if fault.is_none() && !is_anchored {
+            // Who asks has verified the value at the start; this is the second lock of the door.
+            return Err(Error::Contradiction { room: self.id() });
+        }
         if fault.is_none()
             && (pulled.end.seq < end.seq || (pulled.end.seq == end.seq && pulled.end.log != end.log))
         {

@@ -74,8 +74,7 @@ impl Room {
     /// Makes sure that a page of `limit` entries behind `after` can be checked entry by entry.
     pub(super) async fn reach(&mut self, link: &Link, after: u64, limit: u64) -> Result<Way, Error> {
         // A backlog is to arrive at what the owner has signed before any of it is shown.
-        let anchor = self.state.known_behind(self.state.head().seq + 1).map_or(0, |anchor| anchor.seq);
-        let wanted = anchor.max(after);
+        let wanted = self.state.known_before(u64::MAX).map_or(after, |anchor| anchor.seq.max(after));
         if wanted > self.state.head().seq {
             let is_there = self.extend_to(link, wanted).await?;
             if !is_there && after > self.state.head().seq {

@@ -278,6 +278,8 @@ async fn a_backlog_that_does_not_arrive_at_what_the_owner_signed_is_a_fork() {
     lie.say(&ana(), "six");
     lie.push(truth.entries[6].content.clone());
     lie.plant(&reader.peer);
+    // However small the pages are, nothing is shown as if it were true before all has arrived.
+    reader.peer.with_shelf(|shelf| shelf.page_max = None);
     let mut room = reader.joined(&truth);
     let page = reader.read(&mut room, 0).await;
     assert_eq!(page.fork.map(|fork| fork.seq), Some(6));
@@ -380,4 +382,27 @@ async fn a_chain_without_end_is_given_up() {
     });
     let read = room.read(&reader.link, 3, 9, None).await;
     assert!(matches!(read, Err(Error::Contradiction { .. })));
+}
+
+#[tokio::test]
+async fn a_reader_far_behind_is_not_given_what_lies_between_two_known_values_and_leads_to_neither() {
+    let (reader, mut story) = (Reader::new().await, Story::new(7));
+    // Authors who look at nothing, so that only the log itself tells.
+    let look_at_nothing = |story: &mut Story, text: String| {
+        let start = story.points[0];
+        story.say_parts(&ana(), vec![Part::Text(text)], |header| header.head = start);
+    };
+    (0..2600).for_each(|i| look_at_nothing(&mut story, i.to_string()));
+    story.plant(&reader.peer);
+    reader.catch_up(&mut reader.own(&story)).await;
+    let mut lie = Story::new(7);
+    lie.entries = story.entries[..1200].to_vec();
+    lie.points = story.points[..=1200].to_vec();
+    story.entries[1201..].iter().for_each(|entry| lie.push(entry.content.clone()));
+    (0..9).for_each(|_| lie.say(&ana(), LIE));
+    lie.plant(&reader.peer);
+    let mut room = reader.own(&story);
+    let page = reader.read(&mut room, 1100).await;
+    assert_eq!((shown(&page), page.fork.is_some()), (Vec::new(), true));
+    assert_eq!(room.head(), story.end());
 }
