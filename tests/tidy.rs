@@ -205,7 +205,8 @@ fn every_sentence_about_security_names_tests_that_exist() {
         .flat_map(|path| {
             let text = read(path);
             let names = text.lines().filter_map(|line| {
-                line.trim_start().strip_prefix("fn ")?.split('(').next().map(str::to_owned)
+                let line = line.trim_start().trim_start_matches("async ");
+                line.strip_prefix("fn ")?.split('(').next().map(str::to_owned)
             });
             names.collect::<Vec<_>>()
         })

@@ -6,6 +6,7 @@ mod login;
 mod member;
 mod people;
 mod session;
+mod thief;
 
 use kit::{LyingHub, Run};
 use protocol::id::RoomId;
