@@ -14,6 +14,7 @@ mod served;
 mod served_hub;
 mod session_door;
 mod session_refusals;
+mod session_storm;
 mod session_talk;
 mod setup;
 mod strace;
