@@ -13,6 +13,7 @@ mod places;
 mod served;
 mod served_hub;
 mod session_door;
+mod session_json;
 mod session_refusals;
 mod session_storm;
 mod session_talk;
