@@ -26,7 +26,9 @@ pub use handoffs::VerifiedHandoff;
 pub use link::transfer::Progress;
 pub use push::{Posted, Undelivered};
 pub use seat::{InUse, VerifiedBlob, in_use};
-pub use session::{JoinOutcome, Joining, OpenSession, SessionError, Thing, export_user, import_user};
+pub use session::{
+    JoinOutcome, Joining, OpenSession, SessionError, Thing, export_user, import_user, whereabouts,
+};
 pub use settings::Settings;
 
 #[cfg(test)]

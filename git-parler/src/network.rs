@@ -83,15 +83,22 @@ fn room(context: &Context) -> RoomChoice {
     }
 }
 
-/// Returns the hub of the session in use, unless `--hub` names another; for the home, the one that is set.
+/// Returns the hub of the session that is named, else of the one in use, unless `--hub` names another; for the home, the one
+/// that is set.
 fn address(context: &Context, room: &RoomChoice) -> Result<HubAddress, Failure> {
     if context.settings.has_hub_option || *room == RoomChoice::Home {
         return stated(context);
     }
-    match client::in_use(&context.settings.data_folder, context.seat_dir().as_deref())? {
-        Some(in_use) => in_use.origin.parse().map_err(Failure::from),
-        None => stated(context),
-    }
+    let data = &context.settings.data_folder;
+    let named = match room {
+        RoomChoice::Named(selector) => client::whereabouts(data, env!("CARGO_PKG_VERSION"), selector)?,
+        RoomChoice::InUse | RoomChoice::Home => None,
+    };
+    let found = match named {
+        Some(named) => Some(named),
+        None => client::in_use(data, context.seat_dir().as_deref())?,
+    };
+    found.map_or_else(|| stated(context), |found| found.origin.parse().map_err(Failure::from))
 }
 
 /// Returns the hub that is set, or the local one.

@@ -173,6 +173,13 @@ fn a_seat_works_in_the_session_it_uses_and_others_at_home() {
     assert_eq!(bob.hears(), ["ada/ahead: to both", "ada/ahead: by a variable", "ada/ahead: back"]);
     ada.says(&["send", "--room", "home", "to myself again"]);
     assert_eq!(bob.hears(), [""; 0]);
+    // Bob has set no hub: the one of the session is remembered.
+    bob.says(&["use", "home"]);
+    assert_eq!(bob.answer(&["status"])["hub"]["origin"], json!("local"));
+    bob.says(&["send", "--room", &room[..8], "from elsewhere"]);
+    bob.says(&["use", &room[..8]]);
+    bob.says(&["send", "back again"]);
+    assert_eq!(ada.hears(), ["bob/behind: from elsewhere", "bob/behind: back again"]);
 }
 
 #[test]

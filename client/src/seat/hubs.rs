@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use protocol::conn::client::KnownHub;
+use protocol::key::HubId;
 
 use super::SeatError;
 use crate::files::{self, Lock};
@@ -32,6 +33,15 @@ impl KnownHubs {
     /// [`SeatError::DamagedState`] when a line does not parse, [`SeatError::File`] when it cannot be read.
     pub fn lookup(&self, origin: &str) -> Result<Option<KnownHub>, SeatError> {
         Ok(self.read()?.get(origin).copied())
+    }
+
+    /// Returns an origin under which the hub with this key was met, if it was.
+    ///
+    /// # Errors
+    /// As [`KnownHubs::lookup`].
+    pub fn origin(&self, hub: HubId) -> Result<Option<String>, SeatError> {
+        let known = self.read()?;
+        Ok(known.into_iter().find_map(|(origin, known)| (known.hub == hub).then_some(origin)))
     }
 
     /// Remembers a hub that has proved its key. Returns `true` when the origin was new.
@@ -77,7 +87,7 @@ fn parse(line: &str) -> Option<(String, KnownHub)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::key::{HubId, HubKey};
+    use protocol::key::HubKey;
 
     fn key(seed: u8) -> HubId {
         HubKey::from_seed(&[seed; 32]).public()

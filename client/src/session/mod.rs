@@ -13,8 +13,10 @@ mod rooms;
 mod select;
 mod talk;
 mod user;
+mod whereabouts;
 
 pub use error::{SessionError, Thing};
 pub use join::{JoinOutcome, Joining};
 pub use open::OpenSession;
 pub use user::{export_user, import_user};
+pub use whereabouts::whereabouts;
