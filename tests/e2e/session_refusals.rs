@@ -253,3 +253,31 @@ fn the_users_key_makes_another_machine_the_same_user() {
     bob.says(&["approve", "--room", &room, "eve/eve"]);
     assert_eq!(eve.answer(&["join", &key])["state"], json!("member"));
 }
+
+#[test]
+fn a_key_that_has_expired_admits_nobody() {
+    let people = People::new();
+    let (ada, bob) = (people.ada(), people.bob());
+    let key = ada.opens(&["--ttl", "1s"]);
+    let mut asked = bob.refused(&["join", "--no-wait", &key]);
+    while asked == (3, "pending".to_owned()) {
+        asked = bob.refused(&["join", "--no-wait", &key]);
+    }
+    assert_eq!(asked, (1, "key_refused".to_owned()));
+    assert_eq!(ada.answer(&["requests"])["requests"], json!([]));
+    assert_eq!(ada.refused(&["approve", &bob.seat()]), (1, "not_found".to_owned()));
+    assert_eq!(ada.answer(&["key", "list"])["keys"][0]["state"], json!("expired"));
+}
+
+#[test]
+fn a_hub_reached_under_a_name_that_it_does_not_know_lets_nobody_in() {
+    let people = People::new();
+    let mut ada = people.ada();
+    let address = people.hub.url().strip_prefix("ws://").unwrap().parse().unwrap();
+    let line = Line::new(1, u64::MAX).to(address);
+    ada.set("PARLER_HUB", &line.origin());
+    let run = ada.parler(&["open"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(128), ""), "{}", run.stderr);
+    assert!(run.stderr.contains(&line.origin()) && run.stderr.contains("hint: "), "{}", run.stderr);
+    assert_eq!(ada.refused(&["sessions"]), (128, "login_refused".to_owned()));
+}
