@@ -292,3 +292,29 @@ fn an_empty_answer_does_not_make_anybody_believe_that_nothing_was_said() {
     });
     assert_ne!(bob.parler(&["recv", "--json"]).code, Some(0));
 }
+
+#[test]
+fn a_handoff_whose_message_does_not_hold_is_not_taken() {
+    let session = Session::new();
+    let (ada, bob) = (session.ada(), session.bob());
+    let pushed = ada.answer(&["push", "--base", &session.two.base, "-m", "three"]);
+    let id = pushed["id"].as_str().unwrap();
+    let before = kit::Snapshot::of(&session.two.behind);
+    session.hub.lie(|_, answer| {
+        if let Ok(answer) = answer {
+            bodies(answer, |body| *body = body.replace("\"three\"", &format!("\"{MARKER}\"")));
+        }
+    });
+    for verb in ["apply", "show", "fetch"] {
+        let run = bob.parler(&[verb, "--json", id]);
+        assert_eq!(run.code, Some(1), "{verb}: {}{}", run.stdout, run.stderr);
+        assert!(!run.stdout.contains(MARKER) && !run.stderr.contains(MARKER), "{}", run.stdout);
+    }
+    session.hub.repent();
+    session.hub.substitute(id.parse().unwrap(), MARKER.into());
+    refused(&bob.parler(&["apply", "--json", id]), 1, "verification_failed");
+    assert_eq!(before.differences(), [""; 0]);
+    session.hub.repent();
+    let applied = bob.answer(&["apply", id]);
+    assert_eq!((&applied["signature"], &applied["author"]["name"]), (&"valid".into(), &"ada/ahead".into()));
+}
