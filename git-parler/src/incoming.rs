@@ -35,6 +35,20 @@ pub(crate) struct Incoming {
     pub(crate) part: Option<Box<BundlePart>>,
 }
 
+impl Incoming {
+    /// Returns the line that says who made it and what is known of that.
+    pub(crate) fn authorship(&self) -> String {
+        let Some(author) = &self.author else { return "Author: nobody (a file has no signature)".to_owned() };
+        let signature = match self.signature {
+            Signature::Valid => "valid signature",
+            Signature::Invalid => "INVALID SIGNATURE",
+            Signature::NotMember => "NOT A MEMBER",
+            Signature::None => "no signature",
+        };
+        format!("Author: {} <{}> ({signature})", clean::line(&author.name), author.id)
+    }
+}
+
 /// Says whether an argument means a file: it contains `/`, ends in `.bundle`, or is `-`.
 pub(crate) fn is_file(argument: &str) -> bool {
     argument == "-" || argument.contains('/') || argument.ends_with(".bundle")

@@ -45,7 +45,7 @@ pub(crate) fn run(context: &Context, arguments: &Apply) -> Result<(), Failure> {
     if context.ui.is_json() {
         context.ui.answer(&answer);
     } else {
-        print(context, repo, arguments, &answer, &imported);
+        print(context, repo, arguments, &incoming, &answer, &imported);
     }
     Ok(())
 }
@@ -80,7 +80,14 @@ pub(crate) fn listed(commit: &bundle::ListedCommit) -> Commit {
     Commit { id: commit.id.to_string(), subject: commit.subject.to_str_lossy().into_owned() }
 }
 
-fn print(context: &Context, repo: &gix::Repository, arguments: &Apply, answer: &Answer, imported: &Imported) {
+fn print(
+    context: &Context,
+    repo: &gix::Repository,
+    arguments: &Apply,
+    incoming: &Incoming,
+    answer: &Answer,
+    imported: &Imported,
+) {
     let ui = &context.ui;
     let names: Vec<_> = answer.refs.iter().map(|pinned| clean::line(&pinned.name).into_owned()).collect();
     let names = names.join(", ");
@@ -97,6 +104,9 @@ fn print(context: &Context, repo: &gix::Repository, arguments: &Apply, answer: &
         ui.line(format_args!("Applied {what} as {names}; every object was here already"));
     } else {
         ui.line(format_args!("Applied {what} as {names}"));
+    }
+    if answer.author.is_some() {
+        ui.line(incoming.authorship());
     }
     for commit in answer.commits.iter().take(COMMITS_SHOWN) {
         let id = ui.paint(Paint::Commit, short(&commit.id));

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 
 use bundle::{Preview, PreviewOptions};
-use client::report::{Apply, PathStat, PinnedRef, Show as Answer, Signature};
+use client::report::{Apply, PathStat, PinnedRef, Show as Answer};
 use gix::bstr::ByteSlice;
 use protocol::clean;
 
@@ -133,18 +133,7 @@ fn print(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     writeln!(out, "{}", ui.paint(Paint::Commit, format_args!("handoff {}", incoming.id)))?;
-    match &incoming.author {
-        Some(author) => {
-            let signature = match incoming.signature {
-                Signature::Valid => "valid signature",
-                Signature::Invalid => "INVALID SIGNATURE",
-                Signature::NotMember => "NOT A MEMBER",
-                Signature::None => "no signature",
-            };
-            writeln!(out, "Author: {} <{}> ({signature})", clean::line(&author.name), author.id)?;
-        }
-        None => writeln!(out, "Author: nobody (a file has no signature)")?,
-    }
+    writeln!(out, "{}", incoming.authorship())?;
     for tip in &answer.apply.refs {
         writeln!(out, "Tip:    {} {}", short(&tip.commit), clean::line(&tip.branch))?;
     }
