@@ -126,5 +126,5 @@ async fn decide(
     Ok(true)
 }
 
-/// How long one question to the hub may wait.
-const WAIT_AT_ONCE: Duration = Duration::from_secs(50);
+/// After which time the hub is asked anyway: what it tells by itself is a hint, and may be lost with a connection.
+const WAIT_AT_ONCE: Duration = Duration::from_secs(10);
