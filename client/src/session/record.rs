@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use protocol::frame::AskToJoin;
-use protocol::id::{Digest, RoomId};
+use protocol::id::{Digest, Room12, RoomId};
+use protocol::invite::SessionKey;
 use protocol::json;
 use protocol::key::{AgentId, HubId, InviteId, UserId};
 use serde::{Deserialize, Serialize};
@@ -91,6 +92,23 @@ impl JoinFile {
         files::private_dir(data)?;
         files::private_dir(&joins)?;
         Ok(Self { path: joins.join(format!("{agent}-{invite}.json")) })
+    }
+
+    /// Says whether `agent` has ever asked to join a room whose id begins so.
+    pub(crate) fn has_asked(data: &Path, agent: &AgentId, room12: Room12) -> Result<bool, SeatError> {
+        let Ok(entries) = std::fs::read_dir(data.join("joins")) else { return Ok(false) };
+        let prefix = format!("{agent}-");
+        for entry in entries.flatten() {
+            if !entry.file_name().to_string_lossy().starts_with(&prefix) {
+                continue;
+            }
+            let record = Self { path: entry.path() }.load()?;
+            let key = record.and_then(|record| record.key.parse::<SessionKey>().ok());
+            if key.is_some_and(|key| key.room12() == room12) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Reads the record, `None` when there is none.

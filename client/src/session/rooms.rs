@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use protocol::frame::{Ack, Answer, Chain, Request, RoomRow, Rooms};
 use protocol::id::RoomId;
-use protocol::limits::PULL_ENTRIES_MAX;
+use protocol::limits::{CHAIN_ENTRIES_MAX, PULL_ENTRIES_MAX};
 use protocol::refusal::RefusalCode;
 use protocol::room::{check_admission, room_id};
 use protocol::signed::Verified;
 use protocol::statement::{Genesis, LogPoint, Role, RoomKind};
 
+use super::record::JoinFile;
 use super::select::{Named, select};
 use super::{SessionError, Thing};
 use crate::client::Client;
@@ -256,8 +257,14 @@ impl Client {
         match (genesis.statement().kind, genesis.by() == self.seat.user()) {
             (RoomKind::Home, true) => Room::home(memory, id, genesis.by(), me),
             (RoomKind::Session | RoomKind::Service, true) => Room::own(memory, &genesis, me),
-            // Of a home of another user nobody can be a member but that user's seats.
-            (_, false) => self.admitted(&genesis).await,
+            (RoomKind::Session | RoomKind::Service, false)
+                if JoinFile::has_asked(self.seat.data(), &me, id.room12())? =>
+            {
+                self.admitted(&genesis).await
+            }
+            // Anybody can admit anybody into a room of their own: only what was asked for is taken up. And of a home of
+            // another user nobody can be a member but that user's seats.
+            (_, false) => Err(SessionError::NotInRoom { room: id }.into()),
         }
     }
 
@@ -265,7 +272,8 @@ impl Client {
     pub(crate) async fn admitted(&self, genesis: &Verified<Genesis>) -> Result<Room, Error> {
         let (id, me) = (room_id(genesis), self.seat.agent());
         let (mut chain, mut after) = (Vec::new(), 0);
-        loop {
+        // Each who was let in may have left.
+        while chain.len() <= 2 * CHAIN_ENTRIES_MAX {
             let page = match self.link.request(Request::Chain(Chain { room: id, after })).await {
                 Ok(Answer::Chain(page)) => page,
                 Ok(_) => unreachable!("an answer is read by the kind of its request"),

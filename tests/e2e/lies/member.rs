@@ -206,3 +206,25 @@ fn who_has_left_or_was_put_out_says_nothing_more() {
     assert_eq!(scene.ben.chain(room).unwrap_err().code, RefusalCode::NotFound);
     scene.holds();
 }
+
+#[test]
+fn a_session_that_one_never_asked_to_join_is_none_of_ones_own() {
+    let mut scene = Scene::new();
+    let env = environment();
+    let git = |arguments: &[&str]| {
+        let hub = ["parler", "--hub", &scene.origin];
+        let run = env.run(env.root(), "git", hub.iter().copied().chain(arguments.iter().copied()));
+        (run.code, run.stdout, run.stderr)
+    };
+    let (_, whoami, _) = git(&["whoami", "--json"]);
+    let whoami: serde_json::Value = serde_json::from_str(&whoami).unwrap();
+    let agent = whoami["me"]["id"].as_str().unwrap().parse().unwrap();
+    // The owner of a room knows the id of anybody it ever met, and admits whom it likes.
+    scene.ana.admit(scene.room, agent, "you").unwrap();
+    let (code, sessions, _) = git(&["sessions", "--json"]);
+    assert_eq!((code, sessions.trim()), (Some(0), r#"{"sessions":[]}"#));
+    let (code, shown, error) = git(&["use", &scene.room.to_string()]);
+    assert_eq!((code, shown.as_str()), (Some(1), ""), "{error}");
+    let (code, shown, error) = git(&["log", "--room", &scene.room.to_string()]);
+    assert_eq!((code, shown.as_str()), (Some(1), ""), "{error}");
+}
