@@ -150,22 +150,27 @@ impl Client {
         Ok((page.references, rest))
     }
 
-    /// Finds the one handoff in the home and in the room of this call whose id begins with `prefix`: its newest valid reference
-    /// by a member.
+    /// Finds the one handoff in the rooms of this seat whose id begins with `prefix`: its newest valid reference by a member.
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is none; [`Error::NotByMember`] when there is one, and no member signed it;
     /// [`Error::Ambiguous`] when several ids begin so, or when references to the one have unequal tips; otherwise as
     /// [`Client::handoffs`].
     pub async fn find(&mut self, prefix: BlobPrefix) -> Result<VerifiedHandoff, Error> {
-        let rooms = self.rooms_to_search().await?;
+        let mut rooms = self.rooms_to_search().await?;
         let references = match self.link.request(Request::Find(Find { prefix: prefix.clone() })).await {
             Ok(Answer::Find(page)) => page.references,
             Ok(_) => unreachable!("an answer is read by the kind of its request"),
             Err(error) if error.refusal() == Some(RefusalCode::NotFound) => Vec::new(),
             Err(error) => return Err(error.into()),
         };
-        // A hub could put this seat into a room of its own making: none but those that are in use are looked into.
+        let named = references.iter().filter(|of| prefix.matches(&of.blob)).map(|of| of.room);
+        for room in named.collect::<BTreeSet<_>>() {
+            // The hub's word alone puts this seat into no room.
+            if !rooms.contains(&room) && self.is_in(room).await? {
+                rooms.insert(room);
+            }
+        }
         let is_asked = |of: &BlobReference| prefix.matches(&of.blob) && rooms.contains(&of.room);
         let looked_up = self.look_up(references.into_iter().filter(is_asked).collect()).await?;
         rooms.iter().try_for_each(|room| self.check_shown(*room))?;

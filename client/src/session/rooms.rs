@@ -206,7 +206,7 @@ impl Client {
     }
 
     /// Takes up a room that the hub lists, and says whether this seat is in it: the hub's word alone is none.
-    async fn is_in(&mut self, id: RoomId) -> Result<bool, Error> {
+    pub(crate) async fn is_in(&mut self, id: RoomId) -> Result<bool, Error> {
         match self.enter(id).await {
             Ok(_) => Ok(true),
             Err(Error::Session(SessionError::NotInRoom { .. } | SessionError::Admission(_))) => Ok(false),

@@ -91,6 +91,16 @@ async fn two_people_meet_by_a_key_an_approval_and_a_backlog() {
     let found = ana.find(part.blob.into()).await.unwrap();
     assert_eq!((found.author.name.as_str(), found.room), ("ben/app", open.room));
     assert_eq!(ana.fetch(&found, None).await.unwrap().size(), 50_000);
+    // An id means what it means from anywhere: from the home, and from another session.
+    for elsewhere in [None, Some(about("something else"))] {
+        let mut other = scene.owner("app").await;
+        match elsewhere {
+            None => drop(other.use_session(None).await.unwrap()),
+            Some(about) => drop(other.open_session(about).await.unwrap()),
+        }
+        assert_eq!(other.find(part.blob.into()).await.unwrap().room, open.room);
+    }
+    ana.use_session(Some(&open.room.to_string())).await.unwrap();
 
     let sessions = ben.sessions().await.unwrap().sessions;
     assert_eq!(sessions.len(), 1);
