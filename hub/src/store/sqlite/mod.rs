@@ -84,7 +84,7 @@ pub(crate) struct SqliteStore {
 
 struct Readers {
     idle: Mutex<Vec<Connection>>,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
 }
 
 impl SqliteStore {
@@ -107,7 +107,7 @@ impl SqliteStore {
             prepare_once(&reader).map_err(failed)?;
             idle.push(reader);
         }
-        let readers = Readers { idle: Mutex::new(idle), permits: Semaphore::new(READERS) };
+        let readers = Readers { idle: Mutex::new(idle), permits: Arc::new(Semaphore::new(READERS)) };
         Self::start(connection, Some(Arc::new(readers)), clock, fatal)
     }
 
@@ -151,13 +151,15 @@ impl SqliteStore {
         };
         let readers = Arc::clone(readers);
         let clock = Arc::clone(&self.clock);
-        let _permit = readers.permits.acquire().await.map_err(|_| StoreError::Stopped)?;
+        let permit = Arc::clone(&readers.permits).acquire_owned().await.map_err(|_| StoreError::Stopped)?;
         let task = tokio::task::spawn_blocking({
             let readers = Arc::clone(&readers);
             move || {
                 let mut reader = readers.take();
                 let outcome = snapshot(&mut reader, |connection| operation(connection, clock.now()));
                 readers.give_back(reader);
+                // Not before: who asked may be gone by now, and the reader was still out.
+                drop(permit);
                 outcome
             }
         });
