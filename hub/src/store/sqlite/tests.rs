@@ -1,11 +1,11 @@
-//! What is SQLite's own: groups of writes, a database that is full, files that are folded up.
+//! What is SQLite's own: groups of writes, a database that is full, files that are folded up, readers that are out.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use protocol::id::BlobId;
 use protocol::statement::LogPoint;
 
-use super::SqliteStore;
+use super::{READERS, SqliteStore};
 use crate::cast::{Player, SEAT_MS, START, player};
 use crate::clock::ManualClock;
 use crate::fatal::Fatal;
@@ -105,6 +105,37 @@ async fn a_store_whose_thread_has_ended_raises_the_alarm() {
     assert!(matches!(panicked, Err(StoreError::Stopped)), "{panicked:?}");
     assert!(matches!(store.rooms(player(0, 1).agent(), None, None, 9).await, Err(StoreError::Stopped)));
     assert_eq!(fatal.raised().await.to_string(), "the database cannot be written any more");
+}
+
+#[tokio::test]
+async fn an_aborted_read_keeps_its_permit_while_its_reader_is_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let store =
+        SqliteStore::open(&folder.path().join("hub.db"), ManualClock::at(START), Fatal::new()).unwrap();
+    let store = Arc::new(store);
+    let mut ends = Vec::new();
+    for _ in 0..READERS {
+        let (begun, has_begun) = tokio::sync::oneshot::channel();
+        let (end, has_ended) = mpsc::channel::<()>();
+        let store = Arc::clone(&store);
+        let asking = tokio::spawn(async move {
+            let long = move |_: &_, _| {
+                begun.send(()).unwrap();
+                // Ends when the sender is dropped.
+                has_ended.recv().ok();
+                Ok(())
+            };
+            store.read(long).await
+        });
+        has_begun.await.unwrap();
+        asking.abort();
+        assert!(asking.await.unwrap_err().is_cancelled());
+        ends.push(end);
+    }
+    let readers = store.readers.as_ref().unwrap();
+    assert_eq!((readers.idle.lock().unwrap().len(), readers.permits.available_permits()), (0, 0));
+    drop(ends);
+    store.read(|_, _| Ok(())).await.unwrap();
 }
 
 /// Fills a database of the first schema as a hub of then would have.
