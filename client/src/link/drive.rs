@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use protocol::conn::client::{ClientFault, ClientOutput, LoggedIn};
@@ -55,6 +56,7 @@ pub(super) async fn run(dialer: Dialer, mut commands: mpsc::Receiver<Command>, a
     let mut waiting = VecDeque::new();
     let mut pause = Pause::new();
     let mut limit = dialer.patience().first;
+    let mut was_cut = false;
     loop {
         // Without anything to ask there is no reason to dial.
         if waiting.is_empty() {
@@ -63,7 +65,17 @@ pub(super) async fn run(dialer: Dialer, mut commands: mpsc::Receiver<Command>, a
                 None => return,
             }
         }
-        let connection = match connect(&dialer, &mut pause, limit).await {
+        let dial = async {
+            if std::mem::take(&mut was_cut) {
+                pause.wait().await;
+            }
+            connect(&dialer, &mut pause, limit).await
+        };
+        let dialled = tokio::select! {
+            dialled = dial => dialled,
+            () = gather(&mut commands, &mut waiting) => return,
+        };
+        let connection = match dialled {
             Ok(connection) => connection,
             Err(error) => {
                 waiting.drain(..).for_each(|command| command.fail(error.clone()));
@@ -79,11 +91,16 @@ pub(super) async fn run(dialer: Dialer, mut commands: mpsc::Receiver<Command>, a
                 let last = fault_error(fault.clone(), dialer.origin(), &address, dialer.known_hubs_path());
                 let last = last.unwrap_or(LinkError::Unreachable { address, source: Arc::new(fault.into()) });
                 serving.cut(&mut waiting, &last, dialer.patience().again);
-                if !waiting.is_empty() {
-                    pause.wait().await;
-                }
+                was_cut = !waiting.is_empty();
             }
         }
+    }
+}
+
+/// Collects commands until every handle is gone.
+async fn gather(commands: &mut mpsc::Receiver<Command>, waiting: &mut VecDeque<Command>) {
+    while let Some(command) = commands.recv().await {
+        waiting.push_back(command);
     }
 }
 
@@ -167,7 +184,6 @@ struct Serving {
     /// What transfers have not taken yet; nothing is read from the socket before they have.
     deliveries: VecDeque<(RequestId, mpsc::Sender<TransferEvent>, TransferEvent)>,
     awaited: Awaited,
-    is_done: bool,
     /// The hub has said that it is shutting down.
     is_closing: bool,
 }
@@ -181,7 +197,6 @@ impl Serving {
             upload: None,
             deliveries: VecDeque::new(),
             awaited,
-            is_done: false,
             is_closing: false,
         }
     }
@@ -204,21 +219,20 @@ impl Serving {
             if self.is_closing {
                 return Served::Cut(ClientFault::Disconnected);
             }
-            if self.is_done && self.open.is_empty() && self.deliveries.is_empty() {
-                return Served::Done;
-            }
             let (deadline, has_slot) = (self.connection.deadline(), self.has_slot());
-            let Self { connection, upload, deliveries, is_done, .. } = self;
+            let Self { connection, open, upload, deliveries, .. } = self;
             let may_read = deliveries.is_empty();
             let is_idle = connection.is_idle();
             let deliver = deliveries.front().map(|(_, events, _)| events.clone());
             tokio::select! {
                 turn = std::future::poll_fn(|cx| connection.poll_io(cx, may_read)) => connection.take(turn),
+                id = std::future::poll_fn(|cx| poll_given_up(open, cx)) => self.abandon(id),
                 permit = reserve(deliver), if !may_read => self.deliver(permit),
                 chunk = next_chunk(upload), if is_idle && upload.is_some() => self.upload(chunk),
-                command = commands.recv(), if !*is_done && has_slot => match command {
+                command = commands.recv(), if has_slot => match command {
                     Some(command) => waiting.push_back(command),
-                    None => *is_done = true,
+                    // Whatever is open borrowed a handle: nobody waits for it.
+                    None => return Served::Done,
                 },
                 () = sleep_until(deadline) => {
                     let now = connection.now();
@@ -237,6 +251,8 @@ impl Serving {
             Command::LoggedIn(reply) => {
                 drop(reply.send(Ok(self.connection.greeting())));
             }
+            // Given up before it was asked.
+            Command::Request(waiting) if waiting.reply.is_closed() => {}
             Command::Request(waiting) => {
                 let id = self.connection.end.request(&waiting.request);
                 let id = id.expect("a slot is free on a connection that is logged in");
@@ -361,6 +377,18 @@ impl Serving {
             events.try_send(event).ok();
         }
     }
+}
+
+/// Is ready with a request whose answer nobody waits for any more. Of a transfer this shows when something is delivered.
+fn poll_given_up(open: &mut BTreeMap<RequestId, Open>, cx: &mut Context<'_>) -> Poll<RequestId> {
+    for (id, open) in open {
+        if let Open::Plain(waiting) = open
+            && waiting.reply.poll_closed(cx).is_ready()
+        {
+            return Poll::Ready(*id);
+        }
+    }
+    Poll::Pending
 }
 
 /// Waits until the receiver takes another event; `None` when it is gone.

@@ -105,6 +105,46 @@ async fn a_hub_that_never_answers_a_request_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_request_that_nobody_waits_for_any_more_is_taken_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let peer = Peer::start(1).await;
+    let link = link_with(&settings(dir.path(), &peer.origin()));
+    peer.ignore(RequestKind::Rooms);
+    for taken_back in 0..2 {
+        tokio::select! {
+            biased;
+            answer = link.request(Request::Rooms(Rooms::default())) => panic!("{answer:?} to what is ignored"),
+            pong = link.request(Request::Ping(Empty {})) => assert!(pong.is_ok()),
+        }
+        assert_eq!(peer.cancelled(), taken_back);
+        // Follows what takes the other back.
+        assert!(link.request(Request::Ping(Empty {})).await.is_ok());
+        assert_eq!(peer.cancelled(), taken_back + 1);
+    }
+    tokio::select! {
+        biased;
+        answer = link.request(Request::Rooms(Rooms::default())) => panic!("{answer:?} to what is ignored"),
+        () = tokio::task::yield_now() => {}
+    }
+    let closed = tokio::time::timeout(Duration::from_secs(30), link.close()).await;
+    assert!(closed.is_ok(), "the goodbye waits for an answer that nobody wants");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_gives_up_while_nobody_answers_need_not_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = settings(dir.path(), "ws://127.0.0.1:1");
+    let seat = Arc::new(Seat::open(&settings).unwrap());
+    let patience = Patience { first: Duration::from_secs(3600), ..Patience::default() };
+    let link = Link::new(Dialer::new(&settings, seat, None).unwrap().with_patience(patience));
+    let began = tokio::time::Instant::now();
+    let pressed = Duration::from_secs(100);
+    tokio::time::timeout(pressed, link.logged_in()).await.unwrap_err();
+    link.close().await;
+    assert_eq!(began.elapsed().as_secs(), pressed.as_secs());
+}
+
+#[tokio::test]
 async fn addresses_in_the_clear_are_not_dialled() {
     let dir = tempfile::tempdir().unwrap();
     let open = |address: &str, insecure: bool| {

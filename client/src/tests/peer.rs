@@ -135,6 +135,11 @@ impl Peer {
         self.shelf.lock().unwrap().entries()
     }
 
+    /// How many requests were taken back before their answer.
+    pub(crate) fn cancelled(&self) -> u64 {
+        self.shelf.lock().unwrap().cancelled
+    }
+
     pub(crate) fn hellos(&self) -> u64 {
         self.shelf.lock().unwrap().hellos
     }
@@ -193,7 +198,7 @@ async fn serve(
                         shelf.seats.push(word);
                     }
                 }
-                HubOutput::Cancelled(_) => {}
+                HubOutput::Cancelled(_) => shelf.lock().unwrap().cancelled += 1,
                 HubOutput::Close(_) => return,
             }
         }

@@ -27,6 +27,7 @@ pub(crate) struct Shelf {
     pub(super) hellos: u64,
     pub(super) lie: Option<Lie>,
     pub(super) ignored: Option<RequestKind>,
+    pub(super) cancelled: u64,
     /// How many entries a page has at most; 3 where nothing is said.
     pub(super) page_max: Option<usize>,
     pub(super) pulls: u64,

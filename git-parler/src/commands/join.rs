@@ -8,6 +8,7 @@ use client::{Client, JoinOutcome};
 use protocol::frame::JoinerState;
 use protocol::id::RoomId;
 use protocol::invite::SessionKey;
+use protocol::limits::PULL_WAIT_MILLIS_MAX;
 use protocol::statement::is_name;
 use protocol::words::words;
 
@@ -111,5 +112,5 @@ const PAGE: u64 = 256;
 const CONTEXT_MESSAGES_MAX: usize = 1000;
 /// More than any key has, in bytes.
 const KEY_BYTES_MAX: usize = 1024;
-/// How long one question to the hub may wait: what it says by itself is a hint, and a lost one costs no more than this.
-const WAIT_AT_ONCE: Duration = Duration::from_secs(10);
+/// How long one question to the hub may wait.
+const WAIT_AT_ONCE: Duration = Duration::from_millis(PULL_WAIT_MILLIS_MAX);
