@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::fanout::{Ear, Wake};
 use crate::handshake;
-use crate::limits::PAGES_PER_CONNECTION_MAX;
+use crate::limits::{PAGES_PER_CONNECTION_MAX, TASKS_PER_CONNECTION_MAX};
 use crate::outbox::{Outbox, Traffic, traffic};
 use crate::registry::{Admitted, Registry};
 use crate::service::{Caller, Outcome, Pages, Service};
@@ -79,7 +79,7 @@ where
         outbox: Outbox::default(),
         pages: Arc::new(Semaphore::new(PAGES_PER_CONNECTION_MAX)),
         tasks: JoinSet::new(),
-        asked: HashMap::new(),
+        reading: HashMap::new(),
         transfers: Transfers::default(),
         hub,
     };
@@ -120,7 +120,8 @@ struct Connection<T, S, W> {
     outbox: Outbox,
     pages: Pages,
     tasks: JoinSet<Done>,
-    asked: HashMap<RequestId, AbortHandle>,
+    /// What may end half-way, as it only reads.
+    reading: HashMap<RequestId, AbortHandle>,
     transfers: Transfers,
 }
 
@@ -314,16 +315,24 @@ where
             Request::GetBlob(request) => {
                 self.transfers.begin_download(id, agent, request, &self.hub, &mut self.tasks);
             }
+            _ if self.tasks.len() >= TASKS_PER_CONNECTION_MAX => {
+                let refusal = Refusal::new(RefusalCode::TooMany, "what was cancelled is still being done");
+                self.end.answer(id, &Err(refusal));
+            }
             request => {
                 let (hub, pages) = (Arc::clone(&self.hub), Arc::clone(&self.pages));
+                let reads = only_reads(&request);
                 let task = async move { Done::Asked(id, hub.service.ask(caller, request, &pages).await) };
-                self.asked.insert(id, self.tasks.spawn(task));
+                let task = self.tasks.spawn(task);
+                if reads {
+                    self.reading.insert(id, task);
+                }
             }
         }
     }
 
     fn cancel(&mut self, id: RequestId) {
-        if let Some(task) = self.asked.remove(&id) {
+        if let Some(task) = self.reading.remove(&id) {
             task.abort();
         }
         self.transfers.cancel(id);
@@ -332,7 +341,7 @@ where
     fn done(&mut self, done: Result<Done, JoinError>) {
         match done {
             Ok(Done::Asked(id, Outcome { answer, page })) => {
-                self.asked.remove(&id);
+                self.reading.remove(&id);
                 self.end.answer(id, &answer);
                 if let Some(HubOutput::Send(packet)) = self.end.poll() {
                     self.outbox.push(packet, page, Instant::now());
@@ -364,15 +373,40 @@ where
         tokio::time::timeout(patience, goodbye).await.ok();
     }
 
-    /// Ends what waits and finishes what writes: an upload whose bytes are all there still lands.
+    /// Ends what reads and finishes what writes: an upload whose bytes are all there still lands.
     async fn wind_up(mut self) {
-        for (_, task) in self.asked.drain() {
+        for (_, task) in self.reading.drain() {
             task.abort();
         }
         self.transfers = Transfers::default();
         drop(self.socket);
         drop(self.admitted);
         while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Says whether a request may end half-way. What writes may not: between its commit and its word to those who wait for it
+/// nobody else would wake them.
+fn only_reads(request: &Request) -> bool {
+    match request {
+        Request::Rooms(_)
+        | Request::Pull(_)
+        | Request::Chain(_)
+        | Request::Requests(_)
+        | Request::JoinState(_)
+        | Request::Handoffs(_)
+        | Request::Find(_)
+        | Request::GetBlob(_)
+        | Request::Cancel(_)
+        | Request::Ping(_) => true,
+        Request::OpenRoom(_)
+        | Request::Post(_)
+        | Request::Ack(_)
+        | Request::Append(_)
+        | Request::PutKey(_)
+        | Request::RevokeKey(_)
+        | Request::Join(_)
+        | Request::PutBlob(_) => false,
     }
 }
 

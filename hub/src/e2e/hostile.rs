@@ -16,6 +16,7 @@ use protocol::refusal::RefusalCode;
 use super::peer::{Peer, Running, config, dial, start};
 use super::{LONG, body, local, noise, place};
 use crate::cast::player;
+use crate::limits::TASKS_PER_CONNECTION_MAX;
 use crate::{Config, Listen, Names};
 
 #[tokio::test]
@@ -244,6 +245,36 @@ async fn what_asks_for_no_websocket_is_told_what_this_is() {
     // The beginning of TLS.
     let secure = answered(address, [22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3].repeat(40), u64::MAX).await;
     assert!(secure.starts_with("HTTP/1.1 400 "), "{secure}");
+    hub.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_posts_and_cancels_makes_the_hub_do_so_much_at_once_and_no_more() {
+    let place = place();
+    let hub = local(place.path()).await;
+    let mut ana = hub.connect(&player(0, 1)).await;
+    let room = ana.open_home().await.room;
+    // Nothing is written until the lock goes.
+    let lock = rusqlite::Connection::open(place.path().join("data/hub.db")).unwrap();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let at_once = TASKS_PER_CONNECTION_MAX as u64;
+    for number in 1..=at_once {
+        let post = ana.send_post(number, &body(number), &[]).await;
+        ana.cancel(post).await;
+        ana.ask(Request::Ping(Empty {})).await.unwrap();
+    }
+    let refused = ana.post(at_once + 1, &body(0), &[]).await.unwrap_err();
+    assert_eq!(refused.code, RefusalCode::TooMany);
+    lock.execute_batch("COMMIT").unwrap();
+    // The writer takes what waits in order, and an answer comes after that of everything before it.
+    let landed = loop {
+        match ana.post(at_once + 1, &body(0), &[]).await {
+            Err(refusal) if refusal.code == RefusalCode::TooMany => {}
+            outcome => break outcome,
+        }
+    };
+    assert_eq!(landed.unwrap().seq, at_once + 1);
+    assert_eq!(ana.pull(room, 0, Duration::ZERO).await.unwrap().end.seq, at_once + 1);
     hub.stop().await.unwrap();
 }
 

@@ -13,7 +13,7 @@ use protocol::id::{BlobId, RoomId};
 use protocol::limits::{CHUNK_BYTES_MAX, Limits};
 use protocol::refusal::RefusalCode;
 
-use self::peer::{Running, config, start};
+use self::peer::{Running, config, start, try_dial};
 use crate::cast::{hub_key, player};
 use crate::{Config, Error};
 
@@ -106,6 +106,37 @@ async fn a_pull_that_waits_is_woken_by_a_post() {
     let page = one.pull(room, 1, Duration::from_millis(20)).await.unwrap();
     assert!(page.entries.is_empty() && page.start == page.end);
     hub.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_waits_is_woken_also_when_who_posted_is_gone_before_the_answer() {
+    for cancels in [true, false] {
+        let place = place();
+        let limits = Limits { connections_max: 2, ..Limits::default() };
+        let hub = start(Config { limits, ..config(place.path()) }).await;
+        let (mut one, mut two) = (hub.connect(&player(0, 1)).await, hub.connect(&player(0, 2)).await);
+        let room = one.open_home().await.room;
+        let pull = protocol::frame::Pull { room, after: 0, limit: 1, bodies: true, wait_ms: Some(50_000) };
+        let waiting = two.send_request(&Request::Pull(pull)).await;
+        two.ask(Request::Ping(Empty {})).await.unwrap();
+        // Nothing is written until the lock goes.
+        let lock = rusqlite::Connection::open(place.path().join("data/hub.db")).unwrap();
+        lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let post = one.send_post(1, &body(1), &[]).await;
+        one.ask(Request::Ping(Empty {})).await.unwrap();
+        if cancels {
+            one.cancel(post).await;
+            one.ask(Request::Ping(Empty {})).await.unwrap();
+        } else {
+            drop(one);
+            // There is room for two only.
+            while try_dial(&hub.socket).await.is_err() {}
+        }
+        lock.execute_batch("COMMIT").unwrap();
+        let woken = tokio::time::timeout(LONG, two.answer(waiting)).await;
+        assert!(matches!(woken, Ok(Ok(Answer::Pull(page))) if page.entries.len() == 1), "cancels: {cancels}");
+        hub.stop().await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -78,10 +78,15 @@ pub(super) type Socket = WebSocketStream<UnixStream>;
 
 /// Opens a WebSocket and says nothing.
 pub(super) async fn dial(socket: &Path) -> Socket {
+    try_dial(socket).await.unwrap()
+}
+
+/// As [`dial`], where the hub may hang up.
+pub(super) async fn try_dial(socket: &Path) -> Result<Socket, tokio_tungstenite::tungstenite::Error> {
     let stream = UnixStream::connect(socket).await.unwrap();
     let mut request = "ws://local/".into_client_request().unwrap();
     request.headers_mut().insert("Sec-WebSocket-Protocol", "parler.v1".parse().unwrap());
-    tokio_tungstenite::client_async(request, stream).await.unwrap().0
+    Ok(tokio_tungstenite::client_async(request, stream).await?.0)
 }
 
 /// A client that has logged in.
@@ -222,10 +227,16 @@ impl Peer {
         }
     }
 
-    pub(super) async fn post(&mut self, n: u64, body: &str, blobs: &[BlobId]) -> Result<Posted, Refusal> {
+    /// Sends a message to the home and returns the number of the request.
+    pub(super) async fn send_post(&mut self, n: u64, body: &str, blobs: &[BlobId]) -> RequestId {
         let room = self.player.room();
         let message = self.player.message(room, n, LogPoint::start(room), body, blobs).signed().clone();
-        let answer = self.ask(Request::Post(Post { room, message, body: body.into() })).await?;
+        self.send_request(&Request::Post(Post { room, message, body: body.into() })).await
+    }
+
+    pub(super) async fn post(&mut self, n: u64, body: &str, blobs: &[BlobId]) -> Result<Posted, Refusal> {
+        let post = self.send_post(n, body, blobs).await;
+        let answer = self.answer(post).await?;
         let Answer::Post(posted) = answer else { panic!("{answer:?}") };
         Ok(posted)
     }
