@@ -1,8 +1,10 @@
 //! Runs the transcripts of the documents: every `console` block of README.md and docs/manual/*.md, line by line in
 //! a sealed environment, compared whole. `UPDATE_TRANSCRIPTS=1` writes what came back into the documents instead.
 
+use std::cmp::Reverse;
 use std::fmt::Write as _;
 use std::fs;
+use std::iter::zip;
 use std::path::{Path, PathBuf};
 
 use kit::Env;
@@ -118,50 +120,152 @@ fn line_matches(pattern: &str, line: &str) -> bool {
     true
 }
 
+/// Lines or words of a page beside those that came back.
+type Pairs<'a> = Vec<(Option<&'a str>, Option<&'a str>)>;
+
+/// Pairs what stands in both in the same order, so that the sum of `likeness` is the greatest. What is like nothing
+/// stands alone, the old before the new.
+fn aligned<'a>(old: &[&'a str], new: &[&'a str], likeness: fn(&str, &str) -> usize) -> Pairs<'a> {
+    // The greatest sum from each place in both to the ends.
+    let mut best = vec![vec![0; new.len() + 1]; old.len() + 1];
+    for i in (0..old.len()).rev() {
+        for j in (0..new.len()).rev() {
+            let alone = best[i + 1][j].max(best[i][j + 1]);
+            let likeness = likeness(old[i], new[j]);
+            best[i][j] = if likeness == 0 { alone } else { alone.max(likeness + best[i + 1][j + 1]) };
+        }
+    }
+    let (mut i, mut j, mut pairs) = (0, 0, Vec::new());
+    while i < old.len() || j < new.len() {
+        if i < old.len() && best[i + 1][j] == best[i][j] {
+            pairs.push((Some(old[i]), None));
+            i += 1;
+        } else if j < new.len() && best[i][j + 1] == best[i][j] {
+            pairs.push((None, Some(new[j])));
+            j += 1;
+        } else {
+            pairs.push((Some(old[i]), Some(new[j])));
+            (i, j) = (i + 1, j + 1);
+        }
+    }
+    pairs
+}
+
+fn both(pairs: Pairs<'_>) -> impl Iterator<Item = (&str, &str)> {
+    pairs.into_iter().filter_map(|(old, new)| old.zip(new))
+}
+
+fn aligned_lines<'a>(step: &'a Step, answer: &'a [String]) -> Pairs<'a> {
+    let lines = |lines: &'a [String]| lines.iter().map(String::as_str).collect::<Vec<_>>();
+    aligned(&lines(&step.expected), &lines(answer), line_likeness)
+}
+
+fn aligned_words<'a>(old: &'a str, new: &'a str) -> Pairs<'a> {
+    let words = |line: &'a str| line.split(' ').collect::<Vec<_>>();
+    aligned(&words(old), &words(new), word_likeness)
+}
+
+fn line_likeness(old: &str, new: &str) -> usize {
+    let words = both(aligned_words(old, new)).map(|(old, new)| word_likeness(old, new)).sum();
+    match line_matches(old, new) {
+        true => words + 1,
+        // With less than half of the words it is another line.
+        false if words < new.split_whitespace().count() => 0,
+        false => words,
+    }
+}
+
+/// Says how much a word is like another: 2 where it fits, 1 where it does but for its ids.
+fn word_likeness(old: &str, new: &str) -> usize {
+    let shape = |word: &str| {
+        ids(word).iter().fold(word.to_owned(), |word, id| word.replace(id, &"#".repeat(id.len())))
+    };
+    match (line_matches(old, new), line_matches(&shape(old), &shape(new))) {
+        _ if new.is_empty() => 0,
+        (true, _) => 2,
+        (false, is_alike) => usize::from(is_alike),
+    }
+}
+
+fn ids(text: &str) -> Vec<&str> {
+    text.split(|letter: char| !letter.is_ascii_hexdigit()).filter(|word| word.len() >= 12).collect()
+}
+
 /// Returns the page with `answers` in the place of what it said where it said something else.
 fn rewritten(page: &str, steps: &[Step], answers: &[Vec<String>]) -> String {
     let mut lines: Vec<String> = page.lines().map(str::to_owned).collect();
-    for (step, answer) in steps.iter().zip(answers).rev() {
+    for (step, answer) in zip(steps, answers).rev() {
         if !matches(&step.expected, answer) {
             let first = step.at - 1 + step.typed.len();
-            let expected = step.expected.iter().map(String::as_str).chain(std::iter::repeat(""));
-            // A line that fits keeps its wildcards.
-            let kept =
-                answer.iter().zip(expected).map(|(new, old)| if line_matches(old, new) { old } else { new });
-            lines.splice(first..first + step.expected.len(), kept.map(str::to_owned));
+            lines.splice(first..first + step.expected.len(), kept(step, answer));
         }
     }
     lines.join("\n") + "\n"
 }
 
-/// Finds ids that came back in the place of others, in the first step that went another way: what is typed after it
-/// has to follow.
-fn changed_ids(steps: &[Step], answers: &[Vec<String>]) -> Vec<(String, String)> {
-    let ids = |line: &str| {
-        let words = line.split(|letter: char| !letter.is_ascii_hexdigit());
-        words.filter(|word| word.len() >= 12).map(str::to_owned).collect::<Vec<_>>()
-    };
-    let mut both = steps.iter().zip(answers);
-    let Some((step, answer)) = both.find(|(step, answer)| !matches(&step.expected, answer)) else {
-        return Vec::new();
-    };
-    let pairs = step.expected.iter().zip(answer).flat_map(|(old, new)| ids(old).into_iter().zip(ids(new)));
-    pairs.filter(|(old, new)| old != new && old.len() == new.len()).collect()
+/// Returns the lines that came back, with the wildcards of lines and words that they fit.
+fn kept(step: &Step, answer: &[String]) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut is_any = false;
+    for (old, new) in aligned_lines(step, answer) {
+        match (old, new) {
+            (None, Some(_)) if is_any => continue,
+            (None, Some(new)) => lines.push(new.to_owned()),
+            (Some(old), Some(new)) if line_matches(old, new) => lines.push(old.to_owned()),
+            (Some(old), Some(new)) => {
+                let words = aligned_words(old, new).into_iter();
+                let words = words.filter_map(|(old, new)| match (old, new?) {
+                    (Some(old), new) if line_matches(old, new) => Some(old),
+                    (_, new) => Some(new),
+                });
+                lines.push(words.collect::<Vec<_>>().join(" "));
+            }
+            (Some("..."), None) => lines.push("...".to_owned()),
+            (Some(_), None) | (None, None) => continue,
+        }
+        is_any = old == Some("...");
+    }
+    lines
 }
 
-/// Runs a page and returns it with what came back, until that changes nothing any more.
+/// Finds ids that came back in the place of others.
+fn changed_ids(step: &Step, answer: &[String]) -> Vec<(String, String)> {
+    let lines = both(aligned_lines(step, answer)).filter(|(old, new)| !line_matches(old, new));
+    let words = lines.flat_map(|(old, new)| both(aligned_words(old, new)));
+    let words = words.filter(|(old, new)| ids(old).len() == ids(new).len());
+    let pairs = words.flat_map(|(old, new)| zip(ids(old), ids(new)));
+    pairs.filter(|(old, new)| old != new).map(|(old, new)| (old.to_owned(), new.to_owned())).collect()
+}
+
+/// Returns the page with the ids of `changed` put in below step `number`: what is typed there has to follow.
+fn followed(page: &str, number: usize, mut changed: Vec<(String, String)>) -> String {
+    let below = steps(page).get(number + 1).map_or(usize::MAX, |next| next.at - 1);
+    // An id before its own beginning; and all at once, for one may have come in the place of another.
+    changed.sort_by_key(|(old, _)| Reverse(old.len()));
+    let marks: Vec<_> = (0..changed.len()).map(|number| format!("\u{1}{number}\u{1}")).collect();
+    let follow = |line: &str| {
+        let marked =
+            zip(&changed, &marks).fold(line.to_owned(), |line, ((old, _), mark)| line.replace(old, mark));
+        zip(&changed, &marks).fold(marked, |line, ((_, new), mark)| line.replace(mark, new))
+    };
+    let lines = page.lines().enumerate();
+    lines.map(|(index, line)| if index < below { line.to_owned() } else { follow(line) } + "\n").collect()
+}
+
+/// Runs a page and returns it with what came back. Where that has other ids, what is below follows and is run anew.
 fn updated(mut page: String) -> String {
-    for _ in 0..20 {
+    let mut done = 0;
+    loop {
         let (env, steps) = (environment(), steps(&page));
         let answers = type_in(&env, &steps);
-        let changed = changed_ids(&steps, &answers);
-        if changed.is_empty() {
-            let root = env.root().to_str().expect("a temporary folder has a name in text");
-            return rewritten(&page, &steps, &answers).replace(root, "[..]");
-        }
-        page = changed.iter().fold(page, |page, (old, new)| page.replace(old, new));
+        let root = env.root().to_str().expect("a temporary folder has a name in text");
+        let changed = |number: usize| (number, changed_ids(&steps[number], &answers[number]));
+        let next = (done..steps.len()).map(changed).find(|(_, ids)| !ids.is_empty());
+        done = next.as_ref().map_or(steps.len(), |(number, _)| number + 1);
+        page = rewritten(&page, &steps[..done], &answers).replace(root, "[..]");
+        let Some((number, ids)) = next else { return page };
+        page = followed(&page, number, ids);
     }
-    page
 }
 
 /// A project that two people have clones of: a short history with one fixed clock.
@@ -186,8 +290,7 @@ fn every_transcript_is_what_comes_back() {
         }
         let steps = steps(&page);
         let answers = type_in(&environment(), &steps);
-        for (step, answer) in
-            steps.iter().zip(&answers).filter(|(step, answer)| !matches(&step.expected, answer))
+        for (step, answer) in zip(&steps, &answers).filter(|(step, answer)| !matches(&step.expected, answer))
         {
             let (typed, expected) = (step.typed.join("\n> "), step.expected.join("\n"));
             let place = format!("{}:{}", path.display(), step.at);
@@ -229,4 +332,34 @@ fn a_wrong_transcript_is_seen_and_can_be_rewritten() {
     assert!(!matches(&steps[0].expected, &answers[0]));
     let mended = "text\n```console\n$ printf 'one\\ntwo\\n'\none\ntwo\n$ cd /; false\n(exit 1)\n```\n```sh\n$ no\n```\n";
     assert_eq!(rewritten(page, &steps, &answers), mended);
+}
+
+#[test]
+fn an_update_follows_ids_past_a_line_that_came_in() {
+    let page = "```console
+$ echo hello
+hallo
+$ printf '%s\\n' 'new 333333333333' 'a 222222222222 by ada, 7 bytes' 'b 444444444444 by ada' 'c 555555555555'
+a 111111111111 by [..], 6 bytes
+b 444444444444 by [..]
+c 222222222222
+...
+$ echo 111111111111 222222222222 444444444444 $PWD
+111111111111 222222222222 444444444444 [..]
+```
+";
+    let mended = "```console
+$ echo hello
+hello
+$ printf '%s\\n' 'new 333333333333' 'a 222222222222 by ada, 7 bytes' 'b 444444444444 by ada' 'c 555555555555'
+new 333333333333
+a 222222222222 by [..], 7 bytes
+b 444444444444 by [..]
+c 555555555555
+...
+$ echo 222222222222 555555555555 444444444444 $PWD
+222222222222 555555555555 444444444444 [..]
+```
+";
+    assert_eq!(updated(page.to_owned()), mended);
 }
