@@ -29,8 +29,12 @@ impl Rate {
 
     /// Says whether the agent may act now.
     pub(crate) fn check(&self, agent: AgentId, now: UnixMillis) -> Result<(), TooOften> {
-        let next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let early = next.get(&agent).map_or(0, |next| next + self.share() - self.period_ms - now);
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let early = next.get_mut(&agent).map_or(0, |next| {
+            // Later ones are of a clock that was set back since.
+            *next = (*next).min(now.saturating_add(self.period_ms));
+            *next + self.share() - self.period_ms - now
+        });
         if early > 0 { Err(TooOften { retry_after_ms: early.unsigned_abs() }) } else { Ok(()) }
     }
 
@@ -71,6 +75,17 @@ mod tests {
         assert_eq!(rate.check(ana, 19_999), Err(TooOften { retry_after_ms: 1 }));
         assert_eq!(rate.check(ana, 20_000), Ok(()));
         assert_eq!(rate.check(bob, 0), Ok(()));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_costs_one_share() {
+        let ana = player(0, 1).agent();
+        let rate = Rate::new(3, 60_000);
+        rate.count(ana, 1_000_000_000);
+        assert_eq!(rate.check(ana, 0), Err(TooOften { retry_after_ms: 20_000 }));
+        assert_eq!(rate.check(ana, 20_000), Ok(()));
+        rate.count(ana, 20_000);
+        assert_eq!(rate.check(ana, 40_000), Ok(()));
     }
 
     #[test]
