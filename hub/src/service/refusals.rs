@@ -53,6 +53,7 @@ fn of_store(error: &StoreError) -> Refusal {
         StoreError::NotFound => Refusal::not_found(),
         StoreError::Gone => refusal(RefusalCode::Gone),
         StoreError::NotOwner => refusal(RefusalCode::NotOwner),
+        StoreError::OwnerStays => refusal(RefusalCode::BadStatement),
         StoreError::Closed => refusal(RefusalCode::Closed),
         StoreError::KeyRefused => Refusal::key_refused(),
         StoreError::ForeignKey => refusal(RefusalCode::BadStatement),

@@ -133,6 +133,9 @@ pub(crate) enum StoreError {
     /// The caller is no seat of the owner, or the act is by somebody else.
     #[error("only the owner may do this")]
     NotOwner,
+    /// The message says that a seat of the owner leaves.
+    #[error("the owner's seats do not leave a room")]
+    OwnerStays,
     /// The room takes no more entries.
     #[error("the room is closed")]
     Closed,

@@ -79,7 +79,6 @@ pub(super) fn revoke_key(
 /// What is on file of an agent that asks.
 struct OnFile {
     id: Digest,
-    invite: InviteId,
     is_pending: bool,
 }
 
@@ -97,18 +96,15 @@ pub(super) fn join(
     }
     let is_inside = is_inside(db, now, &room, agent)?;
     let on_file = on_file(db, now, &room, agent)?;
-    let same = |id| Filed { request: id, room: room.id, owners: Vec::new() };
-    match &on_file {
-        // It may be that its own admission used the key up, and that the answer to its request was lost.
-        Some(known) if is_inside && known.invite == said.invite => return Ok(same(known.id)),
-        _ => {}
-    }
     let is_live = db
         .prepare_cached("SELECT 1 FROM live_key WHERE room = ?1 AND invite = ?2 AND expires > ?3")?
         .exists((room.no, said.invite.as_bytes(), now))?;
     match on_file {
-        _ if !is_live => return Err(StoreError::KeyRefused),
-        Some(known) if is_inside || known.is_pending => return Ok(same(known.id)),
+        // Who is in learns so by a key that ended too: its own admission may have used it up, or its request be forgotten.
+        _ if !is_live && !is_inside => return Err(StoreError::KeyRefused),
+        Some(known) if is_inside || known.is_pending => {
+            return Ok(Filed { request: known.id, room: room.id, owners: Vec::new() });
+        }
         _ => {}
     }
     if !is_inside {
@@ -172,15 +168,11 @@ fn on_file(
     agent: AgentId,
 ) -> Result<Option<OnFile>, StoreError> {
     let mut query = db.prepare_cached(
-        "SELECT request.id, request.invite, EXISTS (SELECT 1 FROM pending WHERE no = request.no AND until > ?3)
+        "SELECT request.id, EXISTS (SELECT 1 FROM pending WHERE no = request.no AND until > ?3)
          FROM request WHERE request.room = ?1 AND request.agent = ?2",
     )?;
     let found = query.query_row((room.no, agent.as_bytes(), now), |row| {
-        Ok(OnFile {
-            id: Digest::from_bytes(row.get(0)?),
-            invite: InviteId::from_bytes(row.get(1)?),
-            is_pending: row.get(2)?,
-        })
+        Ok(OnFile { id: Digest::from_bytes(row.get(0)?), is_pending: row.get(1)? })
     });
     Ok(found.optional()?)
 }

@@ -7,7 +7,7 @@ use protocol::id::{BlobId, BlobPrefix, Digest, RoomId};
 use protocol::key::AgentId;
 use protocol::room::extend;
 use protocol::signed::{Signed, Statement, Verified};
-use protocol::statement::{LogPoint, Message, Seat, UnixMillis};
+use protocol::statement::{LogPoint, Message, Role, Seat, UnixMillis};
 use rusqlite::{Connection, OptionalExtension as _, Row, Rows};
 
 use super::row::{self, Inside, Room};
@@ -45,6 +45,9 @@ pub(super) fn post(
     }
     if room.is_closed {
         return Err(StoreError::Closed);
+    }
+    if header.leave && inside.role == Role::Owner {
+        return Err(StoreError::OwnerStays);
     }
     if header.n != last_n + 1 {
         return Err(StoreError::Conflict { next_n: last_n + 1 });
@@ -99,7 +102,10 @@ fn check_pace(db: &Connection, now: UnixMillis, room: &Room, minute_max: u64) ->
         .query_row((room.no, seq), |row| row.get(0))
         .optional()?;
     match received.map(|received| received.saturating_add(MINUTE_MS) - now) {
-        Some(wait) if wait > 0 => Err(StoreError::RoomBusy { retry_after_ms: wait.unsigned_abs() }),
+        // More than a minute was received by a clock that was set back since.
+        Some(wait) if (1..=MINUTE_MS).contains(&wait) => {
+            Err(StoreError::RoomBusy { retry_after_ms: wait.unsigned_abs() })
+        }
         _ => Ok(()),
     }
 }

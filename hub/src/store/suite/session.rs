@@ -19,6 +19,8 @@ suite! {
     an_act_is_taken_once_and_in_its_place,
     the_chain_stays_below_the_base,
     a_floor_hides_what_is_below,
+    the_owner_does_not_leave,
+    who_is_in_needs_no_key_that_lives,
     a_request_is_on_file_until_it_is_decided,
 }
 
@@ -193,6 +195,35 @@ async fn a_floor_hides_what_is_below(store: &impl Store, _: &ManualClock) {
     assert!(store.may_put_blob(agent, room, old).await.unwrap());
     assert_eq!(say(store, &ana, room, &ben, 1, &[old]).await.unwrap(), 4);
     assert_eq!(store.ack(agent, room, "cli".into(), 0).await.unwrap(), 1);
+}
+
+async fn the_owner_does_not_leave(store: &impl Store, _: &ManualClock) {
+    let ana = player(0, 1);
+    let room = in_session(store, &ana).await;
+    for room in [room, at_home(store, &ana).await] {
+        let message = leaves(&ana, room, 1, LogPoint::start(room));
+        let refused = store.post(ana.agent(), message, body(1), MINUTE_MAX).await;
+        assert!(matches!(refused, Err(StoreError::OwnerStays)), "{refused:?}");
+        assert_eq!(store.chain(ana.agent(), room, 0, ALL).await.unwrap().entries, []);
+        assert_eq!(say(store, &ana, room, &ana, 1, &[]).await.unwrap(), 1);
+    }
+}
+
+async fn who_is_in_needs_no_key_that_lives(store: &impl Store, clock: &ManualClock) {
+    let (ana, ben, eve) = (player(0, 1), player(1, 1), player(2, 1));
+    let room = in_session(store, &ana).await;
+    let filed = store.join(ask(&ben, room, START), LIMITS).await.unwrap();
+    let_in(store, &ana, room, &ben, true, Some(invite(0).public())).await;
+    // The request is forgotten, and the key has expired.
+    clock.advance(SEAT_MS);
+    assert_eq!(store.expire(RETENTION).await.unwrap().requests, 1);
+    let gone = store.join_state(ben.agent(), filed.request).await;
+    assert!(matches!(gone, Err(StoreError::NotFound)), "{gone:?}");
+    let again = store.join(ask(&ben, room, START + 1), LIMITS).await.unwrap();
+    assert_eq!(again.owners, []);
+    let look = store.join_state(ben.agent(), again.request).await.unwrap();
+    assert_eq!(look.standing.state, JoinerState::Member);
+    assert!(matches!(store.join(ask(&eve, room, START), LIMITS).await, Err(StoreError::KeyRefused)));
 }
 
 async fn a_request_is_on_file_until_it_is_decided(store: &impl Store, clock: &ManualClock) {

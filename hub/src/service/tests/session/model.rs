@@ -236,11 +236,7 @@ impl World {
         let id = ask.join.digest();
         let answer = self.bench.hand_in(&seat(who), ask).await;
         let asked = self.agent(who).asked.clone();
-        let same_key = asked.as_ref().is_some_and(|asked| asked.key == key);
-        if !self.keys.contains_key(&key)
-            || self.agent(who).denied
-            || !(self.is_live(key) || is_inside && same_key)
-        {
+        if !self.keys.contains_key(&key) || self.agent(who).denied || !(self.is_live(key) || is_inside) {
             return assert_eq!(answer, Err(Refusal::key_refused()));
         }
         if let Some(asked) = asked.filter(|asked| is_inside || self.is_pending(asked)) {
@@ -351,6 +347,10 @@ impl World {
         let answer = posted.map(|posted| posted.seq);
         if self.floor(who).is_none() || self.closed {
             return self.check(who, answer, Err(RefusalCode::Closed));
+        }
+        if leaves && self.agent(who).stay.is_none() {
+            // A seat of the owner.
+            return self.check(who, answer, Err(RefusalCode::BadStatement));
         }
         if blob.is_some_and(|blob| !self.has_blob(who, blob)) {
             return self.check(who, answer, Err(RefusalCode::NotFound));
