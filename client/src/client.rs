@@ -23,7 +23,7 @@ use crate::push::Undelivered;
 use crate::report::{Agent, Status, StatusHub, Whoami};
 use crate::room::Room;
 use crate::seat::{self, BlobCache, KnownHubs, RoomMemory, Seat, SeatError, Spool};
-use crate::session::SessionError;
+use crate::session::{Choice, SessionError};
 use crate::settings::{HubAddress, Settings};
 
 /// A connection to a hub with the seat, cache and spool that belong to it.
@@ -41,6 +41,8 @@ pub struct Client {
     pub(crate) delivered: BTreeSet<(RoomId, u64)>,
     pub(crate) undelivered: Vec<Undelivered>,
     pub(crate) settings: Settings,
+    /// The room of this client's operations. What other processes of the seat take into use is not its affair.
+    pub(crate) choice: Choice,
     local: Option<Arc<dyn LocalHubControl>>,
     logged_in: LoggedIn,
     /// How far the hub's clock is ahead of this machine's, in milliseconds.
@@ -66,6 +68,7 @@ impl Client {
         let seat = Arc::new(Seat::open(&settings)?);
         let cache = BlobCache::open(&settings.cache)?;
         let spool = Spool::open(&settings.data)?;
+        let choice = Choice::of(&settings, &seat)?;
         let link = link(&settings, &seat, local.clone())?;
         let (logged_in, is_new_hub) = link.logged_in().await.map_err(|error| as_of_key(&settings, error))?;
         let now = seat::now();
@@ -79,6 +82,7 @@ impl Client {
             delivered: BTreeSet::new(),
             undelivered: Vec::new(),
             settings,
+            choice,
             local,
             skew_millis: logged_in.now.saturating_sub(now),
             logged_in,

@@ -18,5 +18,6 @@ mod whereabouts;
 pub use error::{SessionError, Thing};
 pub use join::{JoinOutcome, Joining};
 pub use open::OpenSession;
+pub(crate) use rooms::Choice;
 pub use user::{export_user, import_user};
 pub use whereabouts::whereabouts;

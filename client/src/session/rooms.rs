@@ -19,12 +19,47 @@ use crate::limits::UNREAD_PAGES_MAX;
 use crate::link::LinkError;
 use crate::report;
 use crate::room::{Content, ReadPage, Room};
-use crate::seat::{InUse, RoomMemory};
-use crate::settings::RoomChoice;
+use crate::seat::{InUse, RoomMemory, Seat, SeatError};
+use crate::settings::{RoomChoice, Settings};
+
+/// The room of a client's operations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// The user's home.
+    Home,
+    /// This one, a session as a rule.
+    Room(RoomId),
+    /// The one that goes by this name, which was not looked up yet.
+    Named(String),
+}
+
+impl Choice {
+    /// Reads what is in use where the settings leave it to that.
+    pub(crate) fn of(settings: &Settings, seat: &Seat) -> Result<Self, SeatError> {
+        Ok(match &settings.room {
+            RoomChoice::Home => Self::Home,
+            RoomChoice::InUse => in_use(seat, settings)?.into(),
+            RoomChoice::Named(selector) => Self::Named(selector.clone()),
+        })
+    }
+}
+
+impl From<Option<RoomId>> for Choice {
+    fn from(session: Option<RoomId>) -> Self {
+        session.map_or(Self::Home, Self::Room)
+    }
+}
+
+/// Returns the session that a seat works in at the hub of `settings`.
+fn in_use(seat: &Seat, settings: &Settings) -> Result<Option<RoomId>, SeatError> {
+    let in_use = seat.in_use()?.filter(|in_use| in_use.origin == settings.hub.origin());
+    Ok(in_use.map(|in_use| in_use.room))
+}
 
 impl Client {
-    /// Returns the room of this call, with what is new in it verified: the session in use or named, else the home. What an
-    /// earlier process of this seat had signed for it and not got answered is sent first.
+    /// Returns the room of this call, with what is new in it verified: the session in use or named, else the home. It is looked
+    /// up once: what other processes of this seat take into use afterwards changes nothing here. What an earlier process of this
+    /// seat had signed for it and not got answered is sent first.
     ///
     /// # Errors
     /// [`SessionError::NoSuch`] and [`SessionError::Unclear`] for a name that means none or several;
@@ -95,7 +130,7 @@ impl Client {
     /// # Errors
     /// [`Error::Link`] and [`Error::Seat`] as ever.
     pub async fn sessions(&mut self) -> Result<report::Sessions, Error> {
-        let in_use = self.in_use()?;
+        let in_use = in_use(&self.seat, &self.settings)?;
         let mut sessions = Vec::new();
         for row in self.rows().await? {
             let Some(genesis) = self.genesis(&row).filter(is_session) else { continue };
@@ -120,30 +155,34 @@ impl Client {
         Ok(report::Sessions { sessions })
     }
 
-    /// Returns the session that was named or is in use; `None` for the home.
+    /// Returns the session of this call; `None` for the home. One that was named is looked up once.
     async fn chosen(&mut self) -> Result<Option<RoomId>, Error> {
-        match self.settings.room.clone() {
-            RoomChoice::Home => Ok(None),
-            RoomChoice::InUse => self.in_use(),
-            RoomChoice::Named(selector) => self.named(&selector).await.map(Some),
+        match self.choice.clone() {
+            Choice::Home => Ok(None),
+            Choice::Room(room) => Ok(Some(room)),
+            Choice::Named(selector) => {
+                let room = self.named(&selector).await?;
+                self.choice = Choice::Room(room);
+                Ok(Some(room))
+            }
         }
     }
 
-    /// Returns the session that this seat works in at this hub.
-    fn in_use(&self) -> Result<Option<RoomId>, Error> {
-        let in_use = self.seat.in_use()?.filter(|in_use| in_use.origin == self.settings.hub.origin());
-        Ok(in_use.map(|in_use| in_use.room))
-    }
-
-    /// Remembers the session that this seat works in.
-    pub(crate) fn set_in_use(&self, session: Option<RoomId>) -> Result<(), Error> {
+    /// Works in a session from now on, or in the home, and remembers that for this seat's later processes.
+    pub(crate) fn set_in_use(&mut self, session: Option<RoomId>) -> Result<(), Error> {
         let origin = self.settings.hub.origin();
-        Ok(self.seat.set_in_use(session.map(|room| InUse { origin, room }))?)
+        self.seat.set_in_use(session.map(|room| InUse { origin, room }))?;
+        self.choice = session.into();
+        Ok(())
     }
 
-    /// Goes back to the home where `room` is in use.
-    pub(crate) fn use_no_more(&self, room: RoomId) -> Result<(), Error> {
-        if self.in_use()? == Some(room) { self.set_in_use(None) } else { Ok(()) }
+    /// Goes back to the home from `room`: this client, and the seat where it is still in use.
+    pub(crate) fn use_no_more(&mut self, room: RoomId) -> Result<(), Error> {
+        if in_use(&self.seat, &self.settings)? == Some(room) {
+            self.set_in_use(None)?;
+        }
+        self.choice = Choice::Home;
+        Ok(())
     }
 
     /// Finds the room that a selector names. Topics are looked up where no id begins so.
