@@ -114,6 +114,7 @@ impl Client {
         if owner != self.seat.user() {
             return Err(SessionError::NotOwner { room, owner }.into());
         }
+        let revoked = self.record(room)?.load()?.revoked;
         let (mut gate, mut after) = (Gate::default(), None);
         for _ in 0..GATE_PAGES_MAX {
             let request = Request::Requests(Requests { room, after });
@@ -126,7 +127,7 @@ impl Client {
             }
             after = requests.last().map(|request| request.ask.join.digest());
             for request in requests {
-                self.check(room, &request, &mut gate);
+                self.check(room, &request, &revoked, &mut gate);
             }
             if !more || after.is_none() {
                 break;
@@ -135,7 +136,7 @@ impl Client {
         Ok(gate)
     }
 
-    fn check(&self, room: RoomId, request: &JoinRequest, gate: &mut Gate) {
+    fn check(&self, room: RoomId, request: &JoinRequest, revoked: &[InviteId], gate: &mut Gate) {
         let (id, members) = (request.ask.join.by(), self.rooms[&room].members());
         let is_member = members.standing(&id).is_some_and(|of| of.admission(u64::MAX).is_some());
         if is_member || members.is_denied(&id) {
@@ -147,6 +148,11 @@ impl Client {
             Err(fault) => gate.rejected.push(RejectedRequest { id, reason: fault.to_string() }),
             Ok(checked) if is_used_up(&request.key, members.uses(&checked.invite)) => {
                 let reason = "the key of the request has admitted as many as it may".to_owned();
+                gate.rejected.push(RejectedRequest { id, reason });
+            }
+            // Whatever the hub made of the revocation.
+            Ok(checked) if revoked.contains(&checked.invite) => {
+                let reason = "the key of the request was revoked".to_owned();
                 gate.rejected.push(RejectedRequest { id, reason });
             }
             // Once each, however often the hub lists it.

@@ -10,7 +10,7 @@ use protocol::signed;
 use protocol::statement::Key;
 
 use super::gate::own_keys;
-use super::record::KeptKey;
+use super::record::{KeptKey, SessionRecord};
 use super::select::{Named, select};
 use super::{SessionError, Thing};
 use crate::client::Client;
@@ -39,13 +39,13 @@ impl Client {
     pub async fn keys(&mut self) -> Result<Keys, Error> {
         let room = self.session().await?;
         let rows = self.gate(room).await?.keys;
-        let kept = self.record(room)?.load()?.keys;
+        let SessionRecord { keys: kept, revoked, .. } = self.record(room)?.load()?;
         let members = self.rooms[&room].members();
         let now = seat::now();
         let keys = own_keys(rows, room, members.owner()).map(|(id, key, is_revoked)| {
             let uses = members.uses(&id);
             let state = match () {
-                () if is_revoked => KeyState::Revoked,
+                () if is_revoked || revoked.contains(&id) => KeyState::Revoked,
                 () if uses >= key.max_uses => KeyState::UsedUp,
                 () if now >= key.expires => KeyState::Expired,
                 () => KeyState::Live,
@@ -86,6 +86,12 @@ impl Client {
             name: None,
         });
         let id: InviteId = select(Thing::Key, typed.as_deref().unwrap_or(selector), named)?;
+        // Noted first: whether the hub heeds it or not, nobody is let in here by the key any more.
+        self.record(room)?.change(|record| {
+            if !record.revoked.contains(&id) {
+                record.revoked.push(id);
+            }
+        })?;
         match self.link.request(Request::RevokeKey(RevokeKey { room, invite: id })).await? {
             Answer::RevokeKey(_) => Ok(RevokedKey { room, id, state: KeyState::Revoked }),
             _ => unreachable!("an answer is read by the kind of its request"),

@@ -19,6 +19,9 @@ pub(crate) struct SessionRecord {
     /// The text of each key that was made here.
     #[serde(default)]
     pub(crate) keys: Vec<KeptKey>,
+    /// The keys that were ended here: a hub may go on listing who asks by them.
+    #[serde(default)]
+    pub(crate) revoked: Vec<InviteId>,
     /// Whether joiners get none of what was said before, unless the owner says otherwise.
     #[serde(default)]
     pub(crate) no_history: bool,

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use client::report::JoinRequest;
+use client::report::{JoinRequest, KeyState};
 use client::{Client, Error, JoinOutcome, OpenSession, SessionError, Settings};
 use kit::{LyingHub, Member};
 use protocol::frame::{Answer, ChainPage, JoinStanding, JoinerState, Request, RequestList, Requests, Rooms};
@@ -133,6 +133,30 @@ async fn a_request_is_offered_once_however_often_it_is_listed_and_not_after_the_
     let (requests, rejected) = offered(&mut ana).await;
     assert!(requests.is_empty() && rejected.is_empty());
     assert!(ben.send("hello").await.is_ok(), "at home, where else");
+}
+
+#[tokio::test]
+async fn a_revoked_key_lets_nobody_in_whatever_the_hub_makes_of_it() {
+    let (_home, hub, mut ana, _ben, _key) = asked(6).await;
+    let auto: SessionKey = ana.new_key(DAY, 5, true).await.unwrap().key.parse().unwrap();
+    let mut eve = Member::log_in(9, &hub.origin()).unwrap();
+    eve.join(&auto, "eve").unwrap();
+    let kept = Seen::default();
+    let seen = kept.clone();
+    edit_requests(&hub, move |list| *seen.lock().unwrap() = Some(list.clone()));
+    assert_eq!(offered(&mut ana).await.0.len(), 2);
+    let listed = kept.lock().unwrap().clone().unwrap();
+    hub.repent();
+    ana.revoke_key(&auto.to_string()).await.unwrap();
+    // It says that it has done so, and goes on as if nobody had asked it to.
+    edit_requests(&hub, move |list| list.clone_from(&listed));
+    let (requests, rejected) = offered(&mut ana).await;
+    assert_eq!((requests.len(), requests[0].auto), (1, false));
+    assert_eq!(rejected, ["the key of the request was revoked"]);
+    assert!(ana.approve_auto().await.unwrap().is_empty());
+    let keys = ana.keys().await.unwrap().keys;
+    let revoked = keys.iter().find(|key| key.auto).unwrap();
+    assert_eq!(revoked.state, KeyState::Revoked);
 }
 
 #[tokio::test]
