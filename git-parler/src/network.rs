@@ -3,6 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
+use client::report::Decision;
 use client::settings::{HubAddress, JoinSecret, RoomChoice};
 use client::{Client, Progress, Undelivered};
 use protocol::clean;
@@ -13,6 +14,7 @@ use protocol::statement::is_name;
 use crate::commands::push::short;
 use crate::context::Context;
 use crate::error::{Code, Failure};
+use crate::feed;
 use crate::interrupt;
 use crate::start_hub::Starter;
 use crate::ui::Unit;
@@ -144,11 +146,28 @@ pub(crate) fn with_client_at<T>(
             context.ui.warn(undelivered(&lost));
         }
         if done.is_ok() {
-            context.note_pending(client.pending_requests_hint().await.unwrap_or(0));
+            tend(context, &mut client).await;
         }
         client.close().await;
         done
     })
+}
+
+/// Lets in who asks by a key that says so, in any session of this user, and takes note of how many wait for a decision.
+pub(crate) async fn tend(context: &Context, client: &mut Client) {
+    let tended = client.tend_gates().await;
+    for decision in &tended.let_in {
+        context.ui.remark(let_in(decision));
+    }
+    if tended.waiting > 0 {
+        context.note_pending(tended.waiting);
+    }
+}
+
+/// Says who was let in without a question, and where, since that may be another session than the one in use.
+fn let_in(decision: &Decision) -> String {
+    let (name, room) = (feed::name(&decision.joiner), decision.room.to_string());
+    format!("{name} is a member of session {} now: the key lets in whoever asks", short(&room))
 }
 
 /// Says how far the hub's clock is ahead of this machine's.

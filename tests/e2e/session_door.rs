@@ -166,6 +166,30 @@ fn a_key_with_auto_approval_needs_no_decision() {
 }
 
 #[test]
+fn with_auto_approval_any_command_of_the_owner_lets_in_whoever_asks() {
+    let people = People::new();
+    let (ada, bob, eve) = (people.ada(), people.bob(), people.other("eve"));
+    let slow = ada.opens(&[]);
+    let auto = ada.answer(&["key", "new", "--auto-approve"])["key"].as_str().unwrap().to_owned();
+    assert_eq!(bob.refused(&["join", "--no-wait", &auto]).0, 3);
+    assert_eq!(eve.refused(&["join", "--no-wait", &slow]).0, 3);
+    // At home, and in no session: the hub names those in which somebody waits.
+    let run = ada.parler(&["list", "--room", "home"]);
+    let told: Vec<_> = run.stderr.lines().collect();
+    assert!(told[0].starts_with("bob/behind is a member of session "), "{told:?}");
+    assert!(told[0].ends_with(" now: the key lets in whoever asks"), "{told:?}");
+    assert_eq!(told.last(), Some(&"1 request to join waits for you: git parler requests"));
+    assert_eq!(bob.answer(&["join", &auto])["state"], json!("member"));
+    bob.says(&["leave"]);
+    assert_eq!(bob.refused(&["join", "--no-wait", &auto]).0, 3);
+    let answer = ada.answer(&["requests"]);
+    let listed = answer["requests"].as_array().unwrap();
+    assert_eq!(listed.len(), 1, "whom nobody need decide about is let in before: {answer}");
+    assert_eq!((&listed[0]["name"], &listed[0]["auto"]), (&json!("eve/eve"), &json!(false)));
+    assert_eq!(bob.answer(&["join", &auto])["state"], json!("member"));
+}
+
+#[test]
 fn open_with_wait_asks_on_the_terminal() {
     let people = People::new();
     if !people.two.env.has("script") {

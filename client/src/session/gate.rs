@@ -7,7 +7,6 @@ use protocol::frame::{JoinRequest, Request};
 use protocol::id::RoomId;
 use protocol::key::InviteId;
 use protocol::room::{ActError, CheckedRequest, check_request};
-use protocol::signed::Signed;
 use protocol::statement::{Admit, Key, Op, Role};
 use protocol::words::words;
 
@@ -18,6 +17,15 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::report::{self, Agent, Decision, RejectedRequest};
 use crate::seat;
+
+/// What a look at the gates of a user's sessions found and did.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Tended {
+    /// Who was let in, since a key says so.
+    pub let_in: Vec<Decision>,
+    /// How many wait for a decision.
+    pub waiting: u64,
+}
 
 /// Who asks to join a room, checked.
 #[derive(Debug, Default)]
@@ -80,25 +88,52 @@ impl Client {
         let room = self.owned().await?;
         let gate = self.gate(room).await?;
         let mut decisions = Vec::new();
-        for request in gate.offered.iter().filter(|request| request.is_auto) {
-            decisions.push(self.admit(room, request, None).await?);
+        for request in &gate.offered {
+            if request.is_auto && !self.is_used_up(room, request) {
+                decisions.push(self.admit(room, request, None).await?);
+            }
         }
         Ok(decisions)
     }
 
-    /// Counts the requests to join of which the hub has told on this connection, in all sessions of this user. It costs nothing
-    /// where it has told of none.
-    pub async fn pending_requests_hint(&mut self) -> Option<u64> {
-        let mut count = 0;
+    /// Looks at each gate of which the hub has told on this connection, in all sessions of this user: lets in who asks by a key
+    /// that says so, and counts the others. It costs nothing where the hub has told of none.
+    ///
+    /// Nobody is let in by itself where the hub has shown another history, or where the user key is not here.
+    pub async fn tend_gates(&mut self) -> Tended {
+        let mut tended = Tended::default();
         for room in self.link.take_awaited() {
             // A hint that cannot be looked at is none; the commands that need it say what is wrong.
             if self.enter(room).await.is_ok()
                 && let Ok(gate) = self.gate(room).await
             {
-                count += gate.offered.len() as u64;
+                self.tend(room, &gate, &mut tended).await;
             }
         }
-        (count > 0).then_some(count)
+        tended
+    }
+
+    async fn tend(&mut self, room: RoomId, gate: &Gate, tended: &mut Tended) {
+        let may_sign = self.user_key_of(room).is_ok() && self.rooms[&room].fork().is_none();
+        for request in &gate.offered {
+            if self.is_used_up(room, request) {
+                continue;
+            }
+            let decision = match may_sign && request.is_auto {
+                true => self.admit(room, request, None).await.ok(),
+                false => None,
+            };
+            match decision {
+                Some(decision) => tended.let_in.push(decision),
+                // Also who could not be let in just now: `approve` says why.
+                None => tended.waiting += 1,
+            }
+        }
+    }
+
+    /// Says whether the key of a request has admitted as many as it may, as the room stands now.
+    fn is_used_up(&self, room: RoomId, request: &CheckedRequest) -> bool {
+        self.rooms[&room].members().uses(&request.invite) >= request.max_uses
     }
 
     /// Waits until the hub says that somebody asks to join, at most as long as `wait`; then [`Client::requests`] has more to
@@ -146,7 +181,7 @@ impl Client {
         let checked = check_request(request, self.hub(), room, members.owner(), seat::now());
         match checked {
             Err(fault) => gate.rejected.push(RejectedRequest { id, reason: fault.to_string() }),
-            Ok(checked) if is_used_up(&request.key, members.uses(&checked.invite)) => {
+            Ok(checked) if self.is_used_up(room, &checked) => {
                 let reason = "the key of the request has admitted as many as it may".to_owned();
                 gate.rejected.push(RejectedRequest { id, reason });
             }
@@ -235,11 +270,6 @@ fn selected<'a>(selector: &str, offered: &'a [CheckedRequest]) -> Result<&'a Che
         name: Some(request.name.clone()),
     });
     select(Thing::Joiner, selector, named)
-}
-
-/// Says whether the key with this statement, which was checked, has admitted as many as it may.
-fn is_used_up(key: &Signed<Key>, uses: u64) -> bool {
-    key.clone().verify().is_ok_and(|key| uses >= key.statement().max_uses)
 }
 
 /// Returns the keys of a room that its owner made, with what is known of them.

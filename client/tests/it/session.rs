@@ -53,7 +53,8 @@ async fn two_people_meet_by_a_key_an_approval_and_a_backlog() {
     let request = &requests.requests[0];
     assert_eq!((request.id, request.name.as_str()), (ben.seat().agent(), "ben/app"));
     assert_eq!(request.words, protocol::words::words(&ben.seat().agent()));
-    assert_eq!(ana.pending_requests_hint().await, Some(1));
+    let tended = ana.tend_gates().await;
+    assert_eq!((tended.let_in, tended.waiting), (Vec::new(), 1));
     let decision = ana.approve(&request.words.clone(), None).await.unwrap();
     assert_eq!((decision.joiner.id, decision.state), (ben.seat().agent(), JoinerState::Member));
 
@@ -346,6 +347,25 @@ async fn a_key_that_says_so_lets_in_whoever_asks_and_no_other_key_does() {
     assert_eq!(outcomes, [true, false, true]);
     // Whoever asks by a key that has let in as many as it may learns no more than that it is refused.
     assert_eq!(ana.revoke_key(&auto.to_string()).await.unwrap().state, client::report::KeyState::Revoked);
+    scene.hub.kill();
+}
+
+#[tokio::test]
+async fn whoever_asks_by_an_auto_key_is_let_in_by_a_seat_that_works_elsewhere() {
+    let scene = Scene::open();
+    let mut ana = scene.owner("app").await;
+    let slow = opened(&mut ana, about("ship it")).await;
+    // One use, for which two ask.
+    let auto: SessionKey = ana.new_key(DAY, 1, true).await.unwrap().key.parse().unwrap();
+    for (user, key) in [("ben", &auto), ("carl", &slow), ("dora", &auto)] {
+        scene.joiner(user, key).await.unwrap().join(key, user).await.unwrap();
+    }
+    let mut elsewhere = scene.owner("elsewhere").await;
+    elsewhere.home().await.unwrap();
+    let tended = elsewhere.tend_gates().await;
+    let let_in: Vec<_> = tended.let_in.iter().map(|decision| decision.joiner.name.as_str()).collect();
+    assert_eq!((let_in, tended.waiting), (vec!["ben"], 1));
+    assert_eq!(elsewhere.tend_gates().await, client::Tended::default(), "one look each time the hub tells");
     scene.hub.kill();
 }
 

@@ -205,3 +205,27 @@ async fn another_room_behind_a_key_is_not_entered() {
     hub.repent();
     assert!(ben.sessions().await.unwrap().sessions.is_empty());
 }
+
+#[tokio::test]
+async fn an_auto_key_lets_in_nobody_while_the_hub_shows_another_history() {
+    let home = tempfile::tempdir().unwrap();
+    let hub = LyingHub::new(13);
+    let mut ana = seat(home.path(), "ana", &hub).await;
+    let open = OpenSession { topic: None, recap: None, ttl: DAY, max_uses: 5, auto: true, no_history: false };
+    let opened = ana.open_session(open).await.unwrap();
+    for text in ["one", "two"] {
+        ana.send(text).await.unwrap();
+    }
+    ana.room().await.unwrap();
+    hub.show(ana.seat().agent(), opened.room, |entries| entries.truncate(1));
+    let key = opened.key.parse().unwrap();
+    let mut ben = seat(home.path(), "ben", &hub).await;
+    let mut joining = ben.join(&key, "ben/app").await.unwrap();
+    ana.wait_for_requests(Duration::from_secs(60)).await;
+    let tended = ana.tend_gates().await;
+    assert_eq!((tended.let_in, tended.waiting), (Vec::new(), 1));
+    assert_eq!(ben.join_state(&mut joining, None).await.unwrap(), JoinOutcome::Pending);
+    hub.repent();
+    ana.accept_fork().await.unwrap();
+    assert_eq!(ana.approve_auto().await.unwrap().len(), 1);
+}

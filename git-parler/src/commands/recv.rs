@@ -65,6 +65,7 @@ async fn wait_for(context: &Context, client: &mut Client, wait: Duration) -> Res
 async fn follow(context: &Context, client: &mut Client) -> Result<(), Failure> {
     loop {
         let received = client.recv(READER, PAGE, Some(WAIT_AT_ONCE)).await?;
+        network::tend(context, client).await;
         if received.messages.is_empty() && received.flags.is_empty() {
             continue;
         }

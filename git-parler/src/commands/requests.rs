@@ -12,7 +12,12 @@ use crate::error::Failure;
 use crate::{feed, network, when};
 
 pub(crate) fn run(context: &Context) -> Result<(), Failure> {
-    let answer = network::with_client(context, async |client| Ok(client.requests().await?))?;
+    let answer = network::with_client(context, async |client| {
+        client.session().await?;
+        // Before, so that nobody is listed who need not be decided about.
+        network::tend(context, client).await;
+        Ok(client.requests().await?)
+    })?;
     context.note_pending(0);
     let ui = &context.ui;
     if ui.is_json() {

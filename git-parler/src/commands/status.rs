@@ -12,6 +12,7 @@ use crate::network;
 pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     let asked = network::with_client(context, async |client| {
         let room = client.room().await?;
+        network::tend(context, client).await;
         Ok((client.status().await?, client.handoffs(room).await?))
     });
     let (answer, handoffs) = match asked {

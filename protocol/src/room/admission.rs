@@ -23,6 +23,8 @@ pub struct CheckedRequest {
     pub invite: InviteId,
     /// Whether the owner said that whoever has the key may come in.
     pub is_auto: bool,
+    /// How many the owner said that the invite admits.
+    pub max_uses: u64,
     /// When the agent signed it, by its own clock.
     pub asked: UnixMillis,
     /// When the hub first saw it, by the hub's word.
@@ -140,6 +142,7 @@ pub fn check_request(
         user,
         invite: said.invite,
         is_auto: key.statement().auto,
+        max_uses: key.statement().max_uses,
         asked: said.asked,
         first_seen: request.first_seen,
     })
