@@ -63,6 +63,8 @@ pub struct JoinRequest {
     pub confusable_with: Vec<String>,
     /// Whether its key says that whoever asks comes in.
     pub auto: bool,
+    /// Whether the owner has put this agent out before; then its key lets it in no more by itself.
+    pub was_removed: bool,
 }
 
 /// A request to join that is not what it claims to be.

@@ -6,7 +6,7 @@ use protocol::frame::{Answer, JoinerState, KeyRow, RequestList, Requests};
 use protocol::frame::{JoinRequest, Request};
 use protocol::id::RoomId;
 use protocol::key::InviteId;
-use protocol::room::{ActError, CheckedRequest, check_request};
+use protocol::room::{ActError, CheckedRequest, Standing, check_request};
 use protocol::statement::{Admit, Key, Op, Role};
 use protocol::words::words;
 
@@ -80,7 +80,7 @@ impl Client {
         Ok(Decision { room, joiner, state: JoinerState::Denied })
     }
 
-    /// Lets everybody into the session of this call who asks by a key that says so.
+    /// Lets everybody into the session of this call who asks by a key that says so, except whom the owner has put out before.
     ///
     /// # Errors
     /// As [`Client::approve`].
@@ -89,7 +89,7 @@ impl Client {
         let gate = self.gate(room).await?;
         let mut decisions = Vec::new();
         for request in &gate.offered {
-            if request.is_auto && !self.is_used_up(room, request) {
+            if self.comes_in_unasked(room, request) && !self.is_used_up(room, request) {
                 decisions.push(self.admit(room, request, None).await?);
             }
         }
@@ -97,7 +97,7 @@ impl Client {
     }
 
     /// Looks at each gate of which the hub has told on this connection, in all sessions of this user: lets in who asks by a key
-    /// that says so, and counts the others. It costs nothing where the hub has told of none.
+    /// that says so, as [`Client::approve_auto`] does, and counts the others. It costs nothing where the hub has told of none.
     ///
     /// Nobody is let in by itself where the hub has shown another history, or where the user key is not here.
     pub async fn tend_gates(&mut self) -> Tended {
@@ -119,7 +119,7 @@ impl Client {
             if self.is_used_up(room, request) {
                 continue;
             }
-            let decision = match may_sign && request.is_auto {
+            let decision = match may_sign && self.comes_in_unasked(room, request) {
                 true => self.admit(room, request, None).await.ok(),
                 false => None,
             };
@@ -129,6 +129,16 @@ impl Client {
                 None => tended.waiting += 1,
             }
         }
+    }
+
+    /// Says whether the owner's word on the key of a request is enough to let its author in: whom the owner has put out, the
+    /// owner lets in again, and no key.
+    fn comes_in_unasked(&self, room: RoomId, request: &CheckedRequest) -> bool {
+        request.is_auto && !self.was_removed(room, request)
+    }
+
+    fn was_removed(&self, room: RoomId, request: &CheckedRequest) -> bool {
+        self.rooms[&room].members().standing(&request.agent).is_some_and(Standing::is_removed)
     }
 
     /// Says whether the key of a request has admitted as many as it may, as the room stands now.
@@ -209,6 +219,7 @@ impl Client {
             first_seen: request.first_seen,
             confusable_with: confusable_with((request.agent, &request.name), &names),
             auto: request.is_auto,
+            was_removed: self.was_removed(room, request),
         });
         report::Requests { requests: offered.collect(), rejected: gate.rejected }
     }

@@ -370,6 +370,32 @@ async fn whoever_asks_by_an_auto_key_is_let_in_by_a_seat_that_works_elsewhere() 
 }
 
 #[tokio::test]
+async fn who_was_put_out_is_not_let_in_again_by_an_auto_key() {
+    let scene = Scene::open();
+    let mut ana = scene.owner("app").await;
+    let key = opened(&mut ana, OpenSession { auto: true, ..about("ship it") }).await;
+    let mut ben = scene.joiner("ben", &key).await.unwrap();
+    let mut joining = ben.join(&key, "ben").await.unwrap();
+    assert_eq!(ana.approve_auto().await.unwrap().len(), 1);
+    ana.kick("ben").await.unwrap();
+    assert_eq!(ben.join_state(&mut joining, None).await.unwrap(), JoinOutcome::Removed);
+    let mut again = ben.join(&key, "somebody").await.unwrap();
+    assert!(ana.approve_auto().await.unwrap().is_empty());
+    ana.wait_for_requests(Duration::from_secs(60)).await;
+    let tended = ana.tend_gates().await;
+    assert_eq!((tended.let_in, tended.waiting), (Vec::new(), 1));
+    let requests = ana.requests().await.unwrap().requests;
+    assert_eq!(
+        (requests[0].name.as_str(), requests[0].auto, requests[0].was_removed),
+        ("somebody", true, true)
+    );
+    assert_eq!(ben.join_state(&mut again, None).await.unwrap(), JoinOutcome::Pending);
+    ana.approve("somebody", None).await.unwrap();
+    assert!(matches!(ben.join_state(&mut again, None).await.unwrap(), JoinOutcome::Member(_)));
+    scene.hub.kill();
+}
+
+#[tokio::test]
 async fn what_cannot_be_is_refused_before_anything_is_done() {
     let scene = Scene::open();
     let mut ana = scene.owner("app").await;

@@ -84,10 +84,41 @@ pub(crate) fn described(request: &JoinRequest) -> String {
         request.id,
         when::ago(request.first_seen, client::seat::now())
     );
+    if request.was_removed {
+        text += "\n  WARNING: this one was put out of the session before";
+    }
     if !request.confusable_with.is_empty() {
         let names: Vec<_> = request.confusable_with.iter().map(|name| clean::line(name)).collect();
         let _infallible =
             write!(text, "\n  WARNING: the name looks like {}, who is somebody else", names.join(", "));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::key::AgentKey;
+
+    use super::*;
+
+    #[test]
+    fn who_asks_is_told_with_the_words_and_all_that_warns() {
+        let id = AgentKey::from_seed(&[3; 32]).public();
+        let request = JoinRequest {
+            id,
+            name: "ada/\u{1b}app".to_owned(),
+            words: protocol::words::words(&id),
+            first_seen: client::seat::now(),
+            confusable_with: vec!["ada/app".to_owned()],
+            auto: false,
+            was_removed: true,
+        };
+        let expected = format!(
+            "ada/\u{fffd}app asks to join\n  words  {}\n  id     {id}\n  since  just now\n  \
+             WARNING: this one was put out of the session before\n  \
+             WARNING: the name looks like ada/app, who is somebody else",
+            request.words
+        );
+        assert_eq!(described(&request), expected);
+    }
 }
