@@ -37,6 +37,8 @@ pub struct Room {
     is_shown_fork: bool,
     /// Whether there is something that the file may not have yet.
     is_news: bool,
+    /// Whether it is read to find out whether it holds: nothing of it is kept before.
+    is_trial: bool,
     /// The file as it was when it was read or written last.
     mark: Option<FileMark>,
 }
@@ -102,7 +104,8 @@ impl Room {
     }
 
     fn of(me: AgentId, memory: RoomMemory, state: RoomState, mark: Option<FileMark>) -> Self {
-        Self { me, memory, state, passing: BTreeMap::new(), is_shown_fork: false, is_news: false, mark }
+        let (passing, is_shown_fork, is_news, is_trial) = (BTreeMap::new(), false, false, false);
+        Self { me, memory, state, passing, is_shown_fork, is_news, is_trial, mark }
     }
 
     /// Returns the room's id.
@@ -246,8 +249,12 @@ impl Room {
         outcome.map(drop)
     }
 
-    /// Adds what was verified to the file, and takes over what other processes have.
+    /// Adds what was verified to the file, and takes over what other processes have. On trial the file is not touched.
     fn keep(&mut self) -> Result<(), Error> {
+        if self.is_trial {
+            self.state.thin_out();
+            return Ok(());
+        }
         if self.is_news || self.memory.mark() != self.mark {
             let histories = self.state.histories();
             (self.state, self.mark) = self.memory.merge_marked(&self.state)?;

@@ -39,20 +39,22 @@ impl Room {
         if anew.state.known(end.seq) != Some(end.log) {
             return Err(Error::Contradiction { room: self.id() });
         }
-        anew.is_news = true;
+        (anew.is_trial, anew.is_news) = (false, true);
         anew.keep()?;
         *self = anew;
         Ok(())
     }
 
-    /// Returns the room before anything of its log was read, which a human takes as it stands up to entry `accepted`.
+    /// Returns the room on trial, before anything of its log was read, which a human takes as it stands up to entry `accepted`.
     fn beginning(&self, accepted: u64) -> Self {
         let members = self.members();
         let fresh = Members::of(members.room(), members.owner(), members.kind());
         let mut state = RoomState::new(fresh);
         state.restore(&self.state);
         state.succeed(&self.state, accepted);
-        Self::of(self.me, self.memory.clone(), state, None)
+        let room = Self::of(self.me, self.memory.clone(), state, None);
+        // The file takes a later history in the place of what it has, whole or not.
+        Self { is_trial: true, ..room }
     }
 
     /// Begins at what the owner has signed, with the acts that the hub shows.

@@ -400,7 +400,7 @@ impl RoomState {
     }
 
     /// Leaves the newest values, some of the older ones, and those that the owner has signed.
-    fn thin_out(&mut self) {
+    pub fn thin_out(&mut self) {
         let recent = u64::try_from(limits::KNOWN_RECENT_MAX).unwrap_or(u64::MAX);
         let oldest = self.head.seq.saturating_sub(recent);
         let mut anchors: BTreeSet<u64> = self.members.anchors().map(|at| at.seq).collect();

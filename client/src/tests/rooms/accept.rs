@@ -56,6 +56,21 @@ async fn a_log_that_does_not_hold_by_itself_is_not_taken() {
 }
 
 #[tokio::test]
+async fn a_long_log_that_does_not_hold_changes_nothing_on_the_way() {
+    let (reader, before) = (Reader::new().await, talk(&["one", "two", "three"]));
+    let mut after = talk(&["another one"]);
+    (0..4400).for_each(|i| after.say(&ana(), &i.to_string()));
+    let ahead = LogPoint { seq: 5000, log: Digest::of(b"elsewhere") };
+    after.say_parts(&ana(), vec![Part::Text("the end".into())], |header| header.head = ahead);
+    let mut room = forked(&reader, &before, &after).await;
+    let refused = room.accept_fork(&reader.link, after.end()).await;
+    assert!(matches!(refused, Err(Error::Forked { .. })), "{refused:?}");
+    let again = reader.own(&before);
+    assert_eq!((again.head(), again.state().histories()), (before.end(), 0));
+    assert!(again.check_fork().is_err(), "the fork is remembered");
+}
+
+#[tokio::test]
 async fn an_end_that_the_log_does_not_have_is_not_taken() {
     let (reader, before) = (Reader::new().await, talk(&["one", "two"]));
     let after = talk(&["another one"]);
