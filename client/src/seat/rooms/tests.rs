@@ -1,10 +1,16 @@
 //! The file of a room: racing writers, another history, thinning, damage, and the file of the first version.
 
+use std::path::Path;
+
+use protocol::id::RoomId;
+use protocol::json;
 use protocol::key::{AgentKey, HubKey, UserKey};
 use protocol::signed;
-use protocol::statement::Genesis;
+use protocol::statement::{Genesis, RoomKind, Seat};
 
 use super::*;
+use crate::files;
+use crate::seat::SeatError;
 
 fn room() -> RoomId {
     RoomId::from_bytes([5; 32])
