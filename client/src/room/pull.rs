@@ -65,7 +65,7 @@ impl Room {
             }
             Err(error) => return Err(error.into()),
         };
-        let is_shorter = pulled.end.seq < self.state.head().seq;
+        let is_shorter = pulled.end.seq < self.state.newest();
         if is_shorter {
             self.rolled_back(pulled.end.seq, Some(&pulled));
         }
@@ -179,9 +179,9 @@ impl Room {
         Reading::Good(message)
     }
 
-    /// Takes note that the log is shorter than it was.
+    /// Takes note that the log is shorter than it was, here or for the owner.
     fn rolled_back(&mut self, end: u64, pulled: Option<&Pulled>) {
-        let what = format!("the log goes back from entry {} to {end}", self.state.head().seq);
+        let what = format!("the log goes back from entry {} to {end}", self.state.newest());
         if let Some(pulled) = pulled {
             self.keep_evidence(end, &what, pulled);
         }

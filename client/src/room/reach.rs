@@ -23,31 +23,78 @@ pub(super) enum Way {
 }
 
 impl Room {
-    /// Reads headers behind the head until `target` or the end of the log; says whether the target was reached.
+    /// Reads headers behind the head until `target` or the end of the log; says whether the target was reached. What the owner
+    /// has signed further on is reached first, or nothing up to it counts.
     pub(super) async fn extend_to(&mut self, link: &Link, target: u64) -> Result<bool, Error> {
-        let (mut again, mut kept) = (0, self.state.head().seq);
-        while self.state.head().seq < target {
-            if self.state.head().seq - kept >= KEEP_EVERY {
+        let mut again = 0;
+        loop {
+            let is_there = if self.is_behind_anchor() {
+                let mut trial = self.on_trial();
+                let outcome = trial.walk(link, 0, &mut again).await;
+                self.conclude(trial, outcome?)
+            } else if self.state.head().seq >= target {
+                return Ok(true);
+            } else {
+                self.walk(link, target, &mut again).await?
+            };
+            if !is_there {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Says whether the owner has signed a point of the log that was not reached yet.
+    pub(super) fn is_behind_anchor(&self) -> bool {
+        self.state.newest() > self.state.head().seq
+    }
+
+    /// Returns what is known, to be read on with until the points are met that the owner has signed.
+    fn on_trial(&self) -> Self {
+        let (memory, state, passing) = (self.memory.clone(), self.state.clone(), self.passing.clone());
+        Self { passing, is_trial: true, ..Self::of(self.me, memory, state, None) }
+    }
+
+    /// Takes over what a trial has found: all of it where it met what the owner has signed, else that it did not; says which.
+    fn conclude(&mut self, trial: Self, is_met: bool) -> bool {
+        self.is_shown_fork |= trial.is_shown_fork;
+        self.is_news |= trial.is_news;
+        if is_met {
+            (self.state, self.passing) = (trial.state, trial.passing);
+        } else if let Some(fork) = trial.state.fork() {
+            self.state.note_fork(fork.clone());
+        }
+        is_met
+    }
+
+    /// Reads page after page until `target`, on trial until all that the owner has signed; says whether that was reached. Stops
+    /// early, without a fault, where the owner is found to have signed what lies further on.
+    async fn walk(&mut self, link: &Link, target: u64, again: &mut usize) -> Result<bool, Error> {
+        let mut kept = self.state.head().seq;
+        loop {
+            let after = self.state.head().seq;
+            let goal = if self.is_trial { target.max(self.state.newest()) } else { target };
+            if after >= goal || (!self.is_trial && self.is_behind_anchor()) {
+                return Ok(true);
+            }
+            if after - kept >= KEEP_EVERY {
                 // What is interrupted goes on from here the next time.
                 self.keep()?;
-                kept = self.state.head().seq;
+                kept = after;
             }
-            let after = self.state.head().seq;
             let wanted = Wanted { after, limit: PULL_ENTRIES_MAX, bodies: false, wait: None };
             match self.page(link, wanted).await? {
                 Step::Page(page) if page.is_cut => return Ok(false),
-                Step::Page(page) if page.log_end.seq <= page.end.seq => break,
+                Step::Page(page) if page.log_end.seq <= page.end.seq => return Ok(page.end.seq >= goal),
                 Step::Page(_) => {}
                 Step::Pruned(base) => {
-                    again += 1;
-                    if again > PRUNED_AGAIN_MAX || !self.go_on_at(link, base).await? {
+                    *again += 1;
+                    if *again > PRUNED_AGAIN_MAX || !self.go_on_at(link, base).await? {
                         return Ok(false);
                     }
                 }
                 Step::Forked => return Ok(false),
             }
         }
-        Ok(self.state.head().seq >= target)
     }
 
     /// Goes on at `base`, since what is before it has expired; says whether that can be. Behind the head reading starts anew
@@ -64,22 +111,20 @@ impl Room {
         if !self.follow_chain(link).await? {
             return Ok(false);
         }
-        // What the owner has signed further on is met there.
-        let is_checked = self.state.known_behind(base.seq).is_some();
-        self.state.start_at(base, is_checked);
         self.is_news = true;
+        // Whether it leads to what the owner has signed further on is found out on trial, before it counts.
+        if self.is_trial || self.state.newest() <= base.seq {
+            let is_checked = self.state.known_behind(base.seq).is_some();
+            self.state.start_at(base, is_checked);
+        }
         Ok(true)
     }
 
     /// Makes sure that a page of `limit` entries behind `after` can be checked entry by entry.
     pub(super) async fn reach(&mut self, link: &Link, after: u64, limit: u64) -> Result<Way, Error> {
         // A backlog is to arrive at what the owner has signed before any of it is shown.
-        let wanted = self.state.known_before(u64::MAX).map_or(after, |anchor| anchor.seq.max(after));
-        if wanted > self.state.head().seq {
-            let is_there = self.extend_to(link, wanted).await?;
-            if !is_there && after > self.state.head().seq {
-                return Ok(Way::Shut);
-            }
+        if !self.extend_to(link, after).await? && after >= self.state.head().seq {
+            return Ok(Way::Shut);
         }
         let head = self.state.head().seq;
         let last = after.saturating_add(limit).min(head);

@@ -157,6 +157,11 @@ impl RoomState {
         found.map(|(seq, log)| LogPoint { seq: *seq, log: *log })
     }
 
+    /// Returns the newest entry after which the log value is known: the head, or what the owner has signed beyond it.
+    pub fn newest(&self) -> u64 {
+        self.known.last_key_value().map_or(self.head.seq, |(seq, _)| self.head.seq.max(*seq))
+    }
+
     /// Returns who is in the room.
     pub fn members(&self) -> &Members {
         &self.members
