@@ -156,8 +156,6 @@ const PUNCTUATION_BYTES: usize = 8;
 #[cfg(test)]
 mod tests {
     use bundle::{Finding, ListedCommit};
-    use protocol::id::BlobId;
-    use protocol::part::PartTip;
 
     use super::*;
 
@@ -176,25 +174,8 @@ mod tests {
     }
 
     fn part(claim: Claim, commits: u64) -> BundlePart {
-        let tip = id(0).to_string();
-        BundlePart {
-            blob: BlobId::of(b""),
-            vcs: BundlePart::VCS.into(),
-            tip: tip.clone(),
-            base: None,
-            summary: String::new(),
-            size: 1,
-            media_type: BundlePart::MEDIA_TYPE.into(),
-            tips: vec![PartTip { branch: "main".into(), commit: tip }],
-            prerequisites: Vec::new(),
-            commits,
-            object_format: "sha1".into(),
-            repo: String::new(),
-            supersedes: None,
-            log: claim.log,
-            stat: claim.stat,
-            surface: claim.surface,
-        }
+        let stated = kit::bundle_part(b"", &id(0).to_string(), "");
+        BundlePart { commits, log: claim.log, stat: claim.stat, surface: claim.surface, ..stated }
     }
 
     /// Says what differs between `part` and the content that `outline` tells of.

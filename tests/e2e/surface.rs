@@ -4,7 +4,7 @@ use std::path::Path;
 
 use client::settings::{HubAddress, RoomChoice};
 use kit::Env;
-use protocol::part::{BundlePart, PartCommit, PartStat, PartTip};
+use protocol::part::{BundlePart, PartCommit, PartStat};
 use serde_json::json;
 
 use crate::environment;
@@ -97,22 +97,12 @@ fn lie(env: &Env) -> String {
     let text = |value: &serde_json::Value| value.as_str().expect("a string").to_owned();
     let (id, tip, base) = (text(&made["id"]), text(&made["tip"]), text(&made["prerequisites"][0]));
     let part = BundlePart {
-        blob: id.parse().expect("an id"),
-        vcs: BundlePart::VCS.into(),
-        tip: tip.clone(),
         base: Some(base.clone()),
-        summary: "harmless".into(),
-        size: made["size"].as_u64().expect("a size"),
-        media_type: BundlePart::MEDIA_TYPE.into(),
-        tips: vec![PartTip { branch: "main".into(), commit: tip.clone() }],
         prerequisites: vec![base],
-        commits: 1,
-        object_format: "sha1".into(),
-        repo: String::new(),
-        supersedes: None,
-        log: Some(vec![PartCommit { id: tip, subject: "harmless".into() }]),
+        log: Some(vec![PartCommit { id: tip.clone(), subject: "harmless".into() }]),
         stat: Some(PartStat { files: 1, added: 1, deleted: 1, paths: vec!["src/lib.rs".into()] }),
         surface: Some(Vec::new()),
+        ..kit::bundle_part(&std::fs::read(env.path("lie.bundle")).expect("it was made"), &tip, "harmless")
     };
     let settings = client::Settings {
         data: env.parler_home(),

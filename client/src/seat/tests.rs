@@ -1,23 +1,7 @@
 //! The seat as a whole: what is made, renewed and refused.
 
 use super::*;
-use crate::settings::{HubAddress, RoomChoice};
-
-fn settings(data: &Path, seat_dir: Option<&Path>) -> Settings {
-    Settings {
-        data: data.to_owned(),
-        cache: data.join("cache"),
-        hub: HubAddress::Local,
-        name: "ana/app".to_owned(),
-        seat_dir: seat_dir.map(Path::to_owned),
-        join_secret: None,
-        insecure: false,
-        ca_file: None,
-        room: RoomChoice::InUse,
-        invite: None,
-        version: "0.1.0".to_owned(),
-    }
-}
+use crate::tests::local;
 
 const DAY: i64 = 24 * 3600 * 1000;
 
@@ -29,14 +13,14 @@ fn seats_are_named_by_the_real_path_of_their_git_directory() {
     fs::create_dir(&two).unwrap();
     std::os::unix::fs::symlink(&one, &link).unwrap();
     let data = dir.path().join("data");
-    let open = |seat: Option<&Path>| Seat::open(&settings(&data, seat)).unwrap();
+    let open = |seat: Option<&Path>| Seat::open(&local(&data, seat)).unwrap();
     let (a, b, c, outside) = (open(Some(&one)), open(Some(&two)), open(Some(&link)), open(None));
     assert_eq!(a.agent(), c.agent());
     assert!(a.agent() != b.agent() && a.agent() != outside.agent());
     assert!(a.user() == b.user() && a.user() == outside.user());
     let stem = Digest::of(fs::canonicalize(&one).unwrap().as_os_str().as_bytes());
     assert!(data.join(format!("seats/{stem}.key")).is_file() && data.join("seats/default.key").is_file());
-    assert!(Seat::open(&settings(&data, Some(&dir.path().join("missing")))).is_err());
+    assert!(Seat::open(&local(&data, Some(&dir.path().join("missing")))).is_err());
 }
 
 #[test]
@@ -45,7 +29,7 @@ fn racing_seats_agree_on_the_user_and_on_one_statement() {
     let data = &dir.path().join("data");
     let made: Vec<_> = std::thread::scope(|s| {
         let open = move || {
-            let seat = Seat::open(&settings(data, None)).unwrap();
+            let seat = Seat::open(&local(data, None)).unwrap();
             (seat.user(), seat.agent(), seat.statement(DAY).unwrap().digest())
         };
         let threads: Vec<_> = (0..12).map(|_| s.spawn(open)).collect();
@@ -57,7 +41,7 @@ fn racing_seats_agree_on_the_user_and_on_one_statement() {
 #[test]
 fn a_statement_lasts_90_days_and_is_renewed_at_half_time() {
     let dir = tempfile::tempdir().unwrap();
-    let seat = Seat::open(&settings(dir.path(), None)).unwrap();
+    let seat = Seat::open(&local(dir.path(), None)).unwrap();
     let first = seat.statement(1000 * DAY).unwrap();
     assert_eq!(first.statement().expires - first.statement().issued, 90 * DAY);
     assert_eq!(seat.statement(1044 * DAY).unwrap().digest(), first.digest());
@@ -70,7 +54,7 @@ fn a_statement_lasts_90_days_and_is_renewed_at_half_time() {
 #[test]
 fn another_name_is_signed_anew() {
     let dir = tempfile::tempdir().unwrap();
-    let mut settings = settings(dir.path(), None);
+    let mut settings = local(dir.path(), None);
     let first = Seat::open(&settings).unwrap().statement(DAY).unwrap();
     settings.name = "ana/other".to_owned();
     let second = Seat::open(&settings).unwrap().statement(DAY).unwrap();
@@ -80,7 +64,7 @@ fn another_name_is_signed_anew() {
 #[test]
 fn a_seat_without_the_user_key_works_until_its_statement_ends() {
     let dir = tempfile::tempdir().unwrap();
-    let settings = settings(dir.path(), None);
+    let settings = local(dir.path(), None);
     let with_key = Seat::open(&settings).unwrap();
     let vouched = with_key.statement(DAY).unwrap();
     fs::rename(dir.path().join("user.key"), dir.path().join("elsewhere")).unwrap();
@@ -94,7 +78,7 @@ fn a_seat_without_the_user_key_works_until_its_statement_ends() {
 #[test]
 fn a_damaged_state_file_is_an_error_that_names_it() {
     let dir = tempfile::tempdir().unwrap();
-    let seat = Seat::open(&settings(dir.path(), None)).unwrap();
+    let seat = Seat::open(&local(dir.path(), None)).unwrap();
     let vouched = seat.statement(DAY).unwrap();
     let path = dir.path().join("seats/default.json");
     let text = fs::read_to_string(&path).unwrap();

@@ -14,8 +14,7 @@ mod weather;
 
 use std::path::{Path, PathBuf};
 
-use protocol::id::BlobId;
-use protocol::part::{BundlePart, PartTip};
+use protocol::part::BundlePart;
 
 use crate::settings::{HubAddress, RoomChoice, Settings};
 
@@ -24,11 +23,21 @@ pub(crate) fn settings(home: &Path, name: &str, address: &str) -> Settings {
     let seat_dir = home.join("repositories").join(name);
     std::fs::create_dir_all(&seat_dir).unwrap();
     Settings {
-        data: home.join("data"),
         cache: home.join("cache"),
         hub: address.parse::<HubAddress>().unwrap(),
         name: format!("ana/{name}"),
-        seat_dir: Some(seat_dir),
+        ..local(&home.join("data"), Some(&seat_dir))
+    }
+}
+
+/// Settings of a seat at the local hub; nothing is made.
+pub(crate) fn local(data: &Path, seat_dir: Option<&Path>) -> Settings {
+    Settings {
+        data: data.to_owned(),
+        cache: data.join("cache"),
+        hub: HubAddress::Local,
+        name: "ana/app".to_owned(),
+        seat_dir: seat_dir.map(Path::to_owned),
         join_secret: None,
         insecure: false,
         ca_file: None,
@@ -40,37 +49,13 @@ pub(crate) fn settings(home: &Path, name: &str, address: &str) -> Settings {
 
 /// Returns `length` bytes that do not compress.
 pub(crate) fn bytes(length: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed;
-    let next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        u8::try_from(state >> 56).unwrap()
-    };
-    std::iter::repeat_with(next).take(length).collect()
+    kit::Random::new(seed).bytes(length)
 }
 
 /// Writes a "bundle" and returns its file and the part that refers to it.
 pub(crate) fn handoff(home: &Path, content: &[u8], summary: &str) -> (PathBuf, BundlePart) {
-    let blob = BlobId::of(content);
-    let file = home.join(format!("{blob}.bundle"));
+    let part = kit::bundle_part(content, &"1".repeat(40), summary);
+    let file = home.join(format!("{}.bundle", part.blob));
     std::fs::write(&file, content).unwrap();
-    let tip = "1".repeat(40);
-    let part = BundlePart {
-        blob,
-        vcs: BundlePart::VCS.to_owned(),
-        tip: tip.clone(),
-        base: None,
-        summary: summary.to_owned(),
-        size: content.len() as u64,
-        media_type: BundlePart::MEDIA_TYPE.to_owned(),
-        tips: vec![PartTip { branch: "main".to_owned(), commit: tip }],
-        prerequisites: Vec::new(),
-        commits: 1,
-        object_format: "sha1".to_owned(),
-        repo: String::new(),
-        supersedes: None,
-        log: None,
-        stat: None,
-        surface: None,
-    };
     (file, part)
 }

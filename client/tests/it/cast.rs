@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use client::Settings;
 use client::settings::{HubAddress, RoomChoice};
-use protocol::id::BlobId;
-use protocol::part::{BundlePart, PartTip};
+use protocol::part::BundlePart;
 
 /// Settings of the seat `name` of a user whose folders lie in `home`.
 pub(crate) fn settings(home: &Path, name: &str, hub: HubAddress) -> Settings {
@@ -29,27 +28,8 @@ pub(crate) fn settings(home: &Path, name: &str, hub: HubAddress) -> Settings {
 /// Writes a "bundle" of `length` bytes that do not compress and returns its file and the part that refers to it.
 pub(crate) fn handoff(home: &Path, length: usize, seed: u64) -> (PathBuf, BundlePart) {
     let content = kit::Random::new(seed).bytes(length);
-    let blob = BlobId::of(&content);
-    let file = home.join(format!("{blob}.bundle"));
-    std::fs::write(&file, &content).unwrap();
-    let tip = format!("{seed:040x}");
-    let part = BundlePart {
-        blob,
-        vcs: BundlePart::VCS.to_owned(),
-        tip: tip.clone(),
-        base: None,
-        summary: format!("change {seed}"),
-        size: content.len() as u64,
-        media_type: BundlePart::MEDIA_TYPE.to_owned(),
-        tips: vec![PartTip { branch: "main".to_owned(), commit: tip }],
-        prerequisites: Vec::new(),
-        commits: 1,
-        object_format: "sha1".to_owned(),
-        repo: String::new(),
-        supersedes: None,
-        log: None,
-        stat: None,
-        surface: None,
-    };
+    let part = kit::bundle_part(&content, &format!("{seed:040x}"), &format!("change {seed}"));
+    let file = home.join(format!("{}.bundle", part.blob));
+    std::fs::write(&file, content).unwrap();
     (file, part)
 }
