@@ -4,21 +4,22 @@ use std::path::Path;
 
 use protocol::frame::{Answer, EntryContent};
 use protocol::id::BlobId;
+use tempfile::TempDir;
 
 use super::peer::Peer;
 use super::{bytes, handoff, settings};
 use crate::report::Signature;
 use crate::{Client, Error, VerifiedHandoff};
 
-/// Pushes three handoffs on one machine and lists them on another of the same user, to whom the hub lies.
-async fn listed(lie: impl FnMut(&mut Answer) + Send + 'static) -> Result<Vec<VerifiedHandoff>, Error> {
+/// Pushes three handoffs and returns the home of another machine of the same user, and the hub, which lies from now on.
+async fn elsewhere(lie: impl FnMut(&mut Answer) + Send + 'static) -> (TempDir, Peer) {
     let (home, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let peer = Peer::start(1).await;
     push_three(home.path(), &peer).await;
     crate::files::private_dir(&elsewhere.path().join("data")).unwrap();
     std::fs::copy(home.path().join("data/user.key"), elsewhere.path().join("data/user.key")).unwrap();
     peer.lie(lie);
-    list(elsewhere.path(), &peer).await
+    (elsewhere, peer)
 }
 
 async fn push_three(home: &Path, peer: &Peer) {
@@ -33,6 +34,11 @@ async fn list(home: &Path, peer: &Peer) -> Result<Vec<VerifiedHandoff>, Error> {
     let mut reader = Client::connect(settings(home, "two", &peer.origin()), None).await.unwrap();
     let room = reader.home().await?;
     reader.handoffs(room).await
+}
+
+async fn listed(lie: impl FnMut(&mut Answer) + Send + 'static) -> Result<Vec<VerifiedHandoff>, Error> {
+    let (home, peer) = elsewhere(lie).await;
+    list(home.path(), &peer).await
 }
 
 fn summaries(handoffs: Vec<VerifiedHandoff>) -> Vec<String> {
@@ -62,15 +68,9 @@ async fn an_author_without_a_word_of_the_user_is_left_out() {
     assert_eq!(summaries(found.await.unwrap()), Vec::<String>::new());
 }
 
-/// Pushes three handoffs and looks one up on another machine of the same user, to whom the hub lies.
 async fn found(lie: impl FnMut(&mut Answer) + Send + 'static) -> Result<VerifiedHandoff, Error> {
-    let (home, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let peer = Peer::start(1).await;
-    push_three(home.path(), &peer).await;
-    crate::files::private_dir(&elsewhere.path().join("data")).unwrap();
-    std::fs::copy(home.path().join("data/user.key"), elsewhere.path().join("data/user.key")).unwrap();
-    peer.lie(lie);
-    let mut reader = Client::connect(settings(elsewhere.path(), "two", &peer.origin()), None).await.unwrap();
+    let (home, peer) = elsewhere(lie).await;
+    let mut reader = Client::connect(settings(home.path(), "two", &peer.origin()), None).await.unwrap();
     reader.find(BlobId::of(&bytes(1000, 1)).into()).await
 }
 

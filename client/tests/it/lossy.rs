@@ -13,6 +13,7 @@ use crate::cast::{handoff, settings};
 use crate::hub_thread::HubThread;
 
 const SIZE: usize = 20 << 20;
+
 fn start(data: &Path, line: &Line, port: u16) -> HubThread {
     let listen = Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], port)));
     let names = Names::Urls(vec![line.origin()]);
@@ -23,17 +24,20 @@ fn start(data: &Path, line: &Line, port: u16) -> HubThread {
     hub
 }
 
+async fn seat(home: &Path, name: &str, line: &Line) -> Client {
+    Client::connect(settings(home, name, line.origin().parse().unwrap()), None).await.unwrap()
+}
+
 /// Pushes and fetches over a line whose connections carry less than `bytes_max`, far less than the bundle, so that only who
 /// goes on where it was ever ends; returns the cuts of both ways.
 async fn push_and_fetch(seed: u64, bytes_max: u64) -> (u64, u64) {
     let home = tempfile::tempdir().unwrap();
     let line = Line::new(seed, bytes_max);
     let hub = start(&home.path().join("hub"), &line, 0);
-    let at = |name: &str| settings(home.path(), name, line.origin().parse().unwrap());
     let (file, part) = handoff(home.path(), SIZE, seed);
     let size = part.size;
 
-    let mut author = Client::connect(at("one"), None).await.unwrap();
+    let mut author = seat(home.path(), "one", &line).await;
     let posted = author.push(&file, part.clone(), None).await.unwrap();
     assert!(!posted.deduplicated && posted.seq == 1);
     let (cuts_up, up) = (line.cuts(), line.bytes_up());
@@ -47,7 +51,7 @@ async fn push_and_fetch(seed: u64, bytes_max: u64) -> (u64, u64) {
         assert!(seen.swap(done, Ordering::SeqCst) < done && done <= total);
     });
     let down_before = line.bytes_down();
-    let mut reader = Client::connect(at("two"), None).await.unwrap();
+    let mut reader = seat(home.path(), "two", &line).await;
     let found = reader.find(part.blob.into()).await.unwrap();
     let blob = reader.fetch(&found, Some(progress)).await.unwrap();
     assert_eq!((blob.id(), blob.size(), last.load(Ordering::SeqCst)), (part.blob, size, size));
@@ -80,8 +84,7 @@ async fn an_upload_goes_on_at_the_hub_that_was_killed_under_it() {
     let hub = start(&data, &line, 0);
     let [Listen::Tcp(address)] = hub.ready.addresses[..] else { panic!("one TCP port") };
     let (file, part) = handoff(home.path(), SIZE, 1);
-    let mut author =
-        Client::connect(settings(home.path(), "one", line.origin().parse().unwrap()), None).await.unwrap();
+    let mut author = seat(home.path(), "one", &line).await;
     // The hub dies when a third is through, and another one takes its place.
     let (reached, mut at_a_third) = tokio::sync::mpsc::channel(1);
     let progress = Arc::new(move |done: u64, total: u64| {
@@ -121,8 +124,7 @@ async fn processes_of_one_seat_that_upload_the_same_at_once_share_the_work() {
     // Two that sign within the same millisecond make the same statement, and both have posted it.
     assert!(posted.iter().any(|posted| !posted.deduplicated));
     assert!(posted.iter().all(|posted| posted.seq == 1));
-    let mut reader =
-        Client::connect(settings(home.path(), "two", line.origin().parse().unwrap()), None).await.unwrap();
+    let mut reader = seat(home.path(), "two", &line).await;
     let room = reader.home().await.unwrap();
     assert_eq!(reader.handoffs(room).await.unwrap().len(), 1);
     hub.kill();
@@ -133,8 +135,7 @@ async fn a_bundle_above_the_cap_is_refused_before_a_byte_of_it_travels() {
     let home = tempfile::tempdir().unwrap();
     let line = Line::new(1, u64::MAX);
     let hub = start(&home.path().join("hub"), &line, 0);
-    let mut client =
-        Client::connect(settings(home.path(), "one", line.origin().parse().unwrap()), None).await.unwrap();
+    let mut client = seat(home.path(), "one", &line).await;
     let (file, mut part) = handoff(home.path(), 1000, 1);
     part.size = client.limits().blob_bytes_max + 1;
     let before = line.bytes_up();

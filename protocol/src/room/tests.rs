@@ -75,16 +75,7 @@ impl Log {
     }
 
     pub(super) fn admit(&mut self, agent: &AgentKey, floor: u64) {
-        let at = self.end();
-        self.act(Op::Admit(Admit {
-            agent: agent.public(),
-            name: "ben/app".into(),
-            role: Role::Member,
-            floor,
-            at,
-            key: None,
-            user: None,
-        }));
+        self.act(Op::Admit(admission(agent, floor, self.end())));
     }
 
     /// Reads the whole log, with the first value alone known.
@@ -97,6 +88,11 @@ impl Log {
         let checks = RangeChecks { members: &members, counters: Some(&counters), accepted: 0 };
         verify_range(checks, self.points[0], self.entries.clone(), known)
     }
+}
+
+fn admission(agent: &AgentKey, floor: u64, at: LogPoint) -> Admit {
+    let (agent, name) = (agent.public(), "ben/app".into());
+    Admit { agent, name, role: Role::Member, floor, at, key: None, user: None }
 }
 
 pub(super) fn message(
@@ -237,16 +233,7 @@ fn who_leaves_is_out_and_may_come_again() {
 fn a_denial_is_final() {
     let mut log = Log::new();
     log.act(Op::Deny { agents: vec![joiner().public()] });
-    let at = log.end();
-    let admit = Admit {
-        agent: joiner().public(),
-        name: "ben".into(),
-        role: Role::Member,
-        floor: 0,
-        at,
-        key: None,
-        user: None,
-    };
+    let admit = admission(&joiner(), 0, log.end());
     assert_eq!(log.members.check_act(&Op::Admit(admit.clone()), 3, 256), Err(ActError::Denied));
     log.act(Op::Admit(admit));
     log.say(&joiner(), 1, "hi");
@@ -361,16 +348,7 @@ fn an_admission_that_names_another_history_is_a_fork() {
     let mut log = Log::new();
     log.say(&seat(), 1, "one");
     let at = LogPoint { seq: 1, log: Digest::of(b"another history") };
-    let admit = Admit {
-        agent: joiner().public(),
-        name: "ben".into(),
-        role: Role::Member,
-        floor: 0,
-        at,
-        key: None,
-        user: None,
-    };
-    log.act(Op::Admit(admit));
+    log.act(Op::Admit(admission(&joiner(), 0, at)));
     assert!(matches!(log.read().fault, Some(RangeError::Head { seq: 2 })));
 }
 

@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use kit::Member;
+use kit::{LyingHub, Member};
 use protocol::frame::{Answer, AskToJoin, JoinerState};
+use protocol::id::RoomId;
 use protocol::refusal::RefusalCode;
 use serde_json::json;
 
@@ -16,6 +17,17 @@ fn asking(owner: &Person<'_>) -> (Vec<String>, usize) {
     let requests = answer["requests"].as_array().expect("requests").iter();
     let names = requests.map(|request| request["name"].as_str().expect("a name").to_owned()).collect();
     (names, answer["rejected"].as_array().expect("rejected").len())
+}
+
+/// Lets the hub say to whoever asked that the owner of `room` let them in there.
+fn says_member(hub: &LyingHub, room: RoomId) {
+    let genesis = hub.genesis(room);
+    hub.lie(move |_, answer| {
+        if let Ok(Answer::JoinState(standing)) = answer {
+            standing.state = JoinerState::Member;
+            standing.genesis = Some(genesis.clone());
+        }
+    });
 }
 
 #[test]
@@ -109,13 +121,7 @@ fn another_room_behind_a_key_is_not_entered() {
     let trap = mallory.open(3).unwrap();
     mallory.post((trap, 1, protocol::statement::LogPoint::start(trap)), super::MARKER, |_| {}).unwrap();
     mallory.admit(trap, bob.id(), "bob/behind").unwrap();
-    let genesis = session.hub.genesis(trap);
-    session.hub.lie(move |_, answer| {
-        if let Ok(Answer::JoinState(standing)) = answer {
-            standing.state = JoinerState::Member;
-            standing.genesis = Some(genesis.clone());
-        }
-    });
+    says_member(&session.hub, trap);
     refused(&bob.parler(&["join", "--json", &session.key]), 1, "verification_failed");
     assert_eq!(bob.answer(&["status"])["session"], json!(null), "nothing is in use");
     session.hub.repent();
@@ -129,13 +135,7 @@ fn an_admission_that_the_owner_did_not_sign_is_none() {
     let bob = session.bob();
     session.ada().says(&["send", super::MARKER]);
     bob.asks();
-    let genesis = session.hub.genesis(session.room);
-    session.hub.lie(move |_, answer| {
-        if let Ok(Answer::JoinState(standing)) = answer {
-            standing.state = JoinerState::Member;
-            standing.genesis = Some(genesis.clone());
-        }
-    });
+    says_member(&session.hub, session.room);
     // The chain shows no admission: the hub lets Bob read, and he does not.
     session.hub.show(bob.id(), session.room, |_| {});
     refused(&bob.parler(&["join", "--json", &session.key]), 1, "verification_failed");

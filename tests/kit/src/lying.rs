@@ -205,22 +205,6 @@ impl LyingHub {
         self.shared.tell();
     }
 
-    /// Does the same with what the agent is shown already.
-    ///
-    /// # Panics
-    ///
-    /// When it is shown the true log.
-    pub fn show_on(&self, agent: AgentId, room: RoomId, edit: impl FnOnce(&mut Vec<Entry>)) {
-        let mut shelf = lock(&self.shared.shelf);
-        let log = &shelf.shown[&(agent, room)];
-        let mut entries = log.entries().to_vec();
-        edit(&mut entries);
-        let forged = log.forged(entries, &shelf.seats);
-        shelf.shown.insert((agent, room), forged);
-        drop(shelf);
-        self.shared.tell();
-    }
-
     /// Tells the truth again, to everybody and about everything.
     pub fn repent(&self) {
         *lock(&self.shared.lie) = None;
