@@ -123,6 +123,16 @@ fn join_waits_until_the_owner_decides_and_goes_on_after_ctrl_c() {
 }
 
 #[test]
+fn the_secret_of_another_hub_does_not_stand_in_the_way_of_a_key() {
+    let people = People::new();
+    let (ada, mut bob) = (people.ada(), people.bob());
+    std::fs::write(people.two.file("other secret"), "gpj1-the long secret of another hub\n").unwrap();
+    bob.set("PARLER_JOIN_SECRET_FILE", &people.two.file("other secret"));
+    let key = ada.opens(&["--recap", "so far"]);
+    assert_eq!(texts(&bob.joins(&key, &ada)), ["ada/ahead: so far"]);
+}
+
+#[test]
 fn a_denial_is_final() {
     let people = People::new();
     let (ada, bob) = (people.ada(), people.bob());

@@ -35,7 +35,7 @@ pub struct ClientConfig {
     pub known: Option<KnownHub>,
     /// The key of the join secret, for closed hubs.
     pub join: Option<JoinKey>,
-    /// The key of the session that is to be joined; at a closed hub it passes where there is no join secret.
+    /// The key of the session that is to be joined; at a closed hub it passes, before any join secret.
     pub invite: Option<InviteKey>,
     /// Fresh and random.
     pub nonce: Nonce,
@@ -93,7 +93,7 @@ pub enum ClientFault {
     /// The hub's answer to the login does not prove that it holds its key, for this login.
     #[error("the hub does not prove its key")]
     WrongHub,
-    /// A closed hub refused the login, which had no join secret.
+    /// A closed hub refused the login, which did not go by a join secret.
     #[error("the hub is closed, and without its join secret it refuses the login")]
     NoPass,
     /// The hub refused the connection.
@@ -354,9 +354,10 @@ impl ClientEnd {
         let signed = signed::sign(&self.config.key, login.clone());
         // Without either the login may still hold: an agent that is in a room of the hub needs no pass.
         let invite = self.config.invite.as_ref().map(InviteKey::as_pass);
-        let pass = self.config.join.clone().or(invite).filter(|_| challenge.closed);
+        // The invite is for this hub; the join secret may be another hub's.
+        let has_no_pass = challenge.closed && (self.config.join.is_none() || invite.is_some());
+        let pass = invite.or_else(|| self.config.join.clone()).filter(|_| challenge.closed);
         let pass = pass.map(|key| signed::countersign(&key, PASS, &signed.digest()));
-        let has_no_pass = challenge.closed && self.config.join.is_none();
         let hello = Hello { login: signed.signed().clone(), seat: self.config.seat.clone(), pass };
         self.limits = challenge.limits;
         self.state = State::AwaitWelcome { login, has_no_pass, since: now };

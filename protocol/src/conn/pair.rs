@@ -176,13 +176,17 @@ fn a_seat_statement_that_has_expired_reaches_the_hub() {
 fn at_a_closed_hub_a_live_invite_or_a_room_stands_in_for_the_join_key() {
     let key = JoinKey::from_join_secret("gpj1-abcdefghijklmnopqrstuvwxyz");
     let invite = InviteKey::from_seed(&[6; 32]);
-    for (offered, answer, enters) in [
-        (Some(invite.clone()), Some(Access::Join(invite.public())), true),
-        (Some(invite), None, false),
-        (None, Some(Access::Full), true),
-        (None, None, false),
+    // The secret of another hub is not offered where there is an invite of this one.
+    let elsewhere = JoinKey::from_join_secret("gpj1-zyxwvutsrqponmlkjihgfedcba");
+    for (offered, secret, answer, enters) in [
+        (Some(invite.clone()), None, Some(Access::Join(invite.public())), true),
+        (Some(invite.clone()), Some(elsewhere.clone()), Some(Access::Join(invite.public())), true),
+        (Some(invite.clone()), None, None, false),
+        (Some(invite), Some(elsewhere), None, false),
+        (None, None, Some(Access::Full), true),
+        (None, None, None, false),
     ] {
-        let config = ClientConfig { invite: offered.clone(), ..client_config(None) };
+        let config = ClientConfig { invite: offered.clone(), ..client_config(secret) };
         let mut pair = Pair::new(hub_config(Some(&key)), config);
         pair.answer = answer;
         pair.settle();
