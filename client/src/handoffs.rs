@@ -225,6 +225,8 @@ impl Client {
             Ok(home) => home,
             // A session needs none.
             Err(Error::NoHome) => room,
+            // A guest of a closed hub has none there.
+            Err(Error::Link(error)) if error.refusal() == Some(RefusalCode::LoginRefused) => room,
             Err(error) => return Err(error),
         };
         Ok(BTreeSet::from([room, home]))

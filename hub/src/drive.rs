@@ -250,10 +250,10 @@ where
         loop {
             match self.end.poll() {
                 Some(HubOutput::Send(packet)) => self.outbox.push(packet, None, Instant::now()),
-                Some(HubOutput::Pass(question)) => {
-                    let access = self.hub.service.pass(question).await;
-                    self.end.pass(access);
-                }
+                Some(HubOutput::Pass(question)) => match self.hub.service.pass(question).await {
+                    Ok(access) => self.end.pass(access),
+                    Err(refusal) => self.end.refuse(&refusal),
+                },
                 Some(HubOutput::LoggedIn(identity)) => self.log_in(*identity).await,
                 Some(HubOutput::Request(id, request)) => self.start(id, request),
                 Some(HubOutput::Chunk { id, bytes, last }) => self.transfers.chunk(id, bytes, last),
@@ -380,7 +380,7 @@ where
         }
         self.transfers = Transfers::default();
         drop(self.socket);
-        drop(self.admitted);
+        // It counts as a connection until then.
         while self.tasks.join_next().await.is_some() {}
     }
 }

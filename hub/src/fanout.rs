@@ -48,15 +48,17 @@ type Agents = Arc<Mutex<HashMap<AgentId, broadcast::Sender<Event>>>>;
 #[derive(Debug)]
 pub(crate) struct Ear {
     agent: AgentId,
-    receiver: broadcast::Receiver<Event>,
+    /// There until it is dropped, which is under the table's lock.
+    receiver: Option<broadcast::Receiver<Event>>,
     agents: Agents,
 }
 
 impl Ear {
     /// Returns the next thing that the agent is told.
     pub(crate) async fn next(&mut self) -> Event {
+        let Some(receiver) = &mut self.receiver else { return std::future::pending().await };
         loop {
-            match self.receiver.recv().await {
+            match receiver.recv().await {
                 Ok(event) => return event,
                 Err(broadcast::error::RecvError::Lagged(_)) => {}
                 // The sender stays in the table for as long as we listen.
@@ -69,7 +71,9 @@ impl Ear {
 impl Drop for Ear {
     fn drop(&mut self) {
         let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
-        if agents.get(&self.agent).is_some_and(|sender| sender.receiver_count() == 1) {
+        // Under the lock: of two that go at once one is the last.
+        self.receiver = None;
+        if agents.get(&self.agent).is_some_and(|sender| sender.receiver_count() == 0) {
             agents.remove(&self.agent);
         }
     }
@@ -79,7 +83,8 @@ impl Drop for Ear {
 #[derive(Debug)]
 pub(crate) struct FanoutWaiter {
     room: RoomId,
-    receiver: watch::Receiver<()>,
+    /// There until it is dropped, which is under the table's lock.
+    receiver: Option<watch::Receiver<()>>,
     fanout: Fanout,
 }
 
@@ -93,7 +98,7 @@ impl Wake for Fanout {
     type Waiter = FanoutWaiter;
 
     fn wait_for(&self, room: RoomId) -> FanoutWaiter {
-        let receiver = self.lock().entry(room).or_default().subscribe();
+        let receiver = Some(self.lock().entry(room).or_default().subscribe());
         FanoutWaiter { room, receiver, fanout: self.clone() }
     }
 
@@ -106,7 +111,7 @@ impl Wake for Fanout {
     fn listen(&self, agent: AgentId) -> Ear {
         let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
         let sender = agents.entry(agent).or_insert_with(|| broadcast::Sender::new(EVENTS_QUEUED_MAX));
-        Ear { agent, receiver: sender.subscribe(), agents: Arc::clone(&self.agents) }
+        Ear { agent, receiver: Some(sender.subscribe()), agents: Arc::clone(&self.agents) }
     }
 
     fn tell(&self, agent: AgentId, event: Event) {
@@ -120,15 +125,18 @@ impl Wake for Fanout {
 
 impl Waiter for FanoutWaiter {
     async fn news(&mut self) {
+        let Some(receiver) = &mut self.receiver else { return std::future::pending().await };
         // The sender stays in the table for as long as we wait.
-        self.receiver.changed().await.ok();
+        receiver.changed().await.ok();
     }
 }
 
 impl Drop for FanoutWaiter {
     fn drop(&mut self) {
         let mut rooms = self.fanout.lock();
-        if rooms.get(&self.room).is_some_and(|sender| sender.receiver_count() == 1) {
+        // Under the lock: of two that go at once one is the last.
+        self.receiver = None;
+        if rooms.get(&self.room).is_some_and(|sender| sender.receiver_count() == 0) {
             rooms.remove(&self.room);
         }
     }
@@ -166,6 +174,27 @@ mod tests {
         assert_eq!(fanout.agents.lock().unwrap().len(), 1);
         drop(two);
         assert!(fanout.agents.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn those_who_go_at_once_leave_nothing_behind() {
+        let fanout = Fanout::default();
+        let (room, ana) = (player(0, 1).room(), player(0, 1).agent());
+        for _ in 0..200 {
+            let barrier = std::sync::Barrier::new(4);
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    let held = (fanout.wait_for(room), fanout.listen(ana));
+                    let barrier = &barrier;
+                    scope.spawn(move || {
+                        barrier.wait();
+                        drop(held);
+                    });
+                }
+            });
+            assert!(fanout.lock().is_empty());
+            assert!(fanout.agents.lock().unwrap().is_empty());
+        }
     }
 
     #[tokio::test]

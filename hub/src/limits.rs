@@ -4,6 +4,14 @@
 pub(crate) const HEADER_BYTES_MAX: usize = 8 * 1024;
 /// The longest signed text of a seat statement, in bytes.
 pub(crate) const SEAT_BYTES_MAX: usize = 1024;
+/// How many users may vouch for one agent; there is one, unless somebody tries what happens.
+pub(crate) const USERS_PER_AGENT_MAX: u64 = 4;
+/// How long after its opening a closed room counts as one of its owner's rooms, in milliseconds: 30 days.
+pub(crate) const CLOSED_ROOM_COUNTS_MS: i64 = 30 * 24 * 3600 * 1000;
+/// How long a request is kept whose key admits nobody any more, in milliseconds: a day.
+pub(crate) const DEAD_REQUEST_KEPT_MS: i64 = 24 * 3600 * 1000;
+/// How exactly the last use of a blob is noted, in milliseconds: one write an hour at most.
+pub(crate) const USE_NOTED_EVERY_MS: i64 = 3600 * 1000;
 /// The longest signed text of a genesis, in bytes: a page of `rooms` holds many.
 pub(crate) const GENESIS_BYTES_MAX: usize = 1024;
 /// The longest signed text of the owner's word on a session key, in bytes: a page of `requests` holds many.

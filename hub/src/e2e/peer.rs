@@ -15,6 +15,7 @@ use protocol::key::JoinKey;
 use protocol::limits::{CHUNK_BYTES_MAX, Limits};
 use protocol::refusal::Refusal;
 use protocol::statement::LogPoint;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -78,15 +79,10 @@ pub(super) type Socket = WebSocketStream<UnixStream>;
 
 /// Opens a WebSocket and says nothing.
 pub(super) async fn dial(socket: &Path) -> Socket {
-    try_dial(socket).await.unwrap()
-}
-
-/// As [`dial`], where the hub may hang up.
-pub(super) async fn try_dial(socket: &Path) -> Result<Socket, tokio_tungstenite::tungstenite::Error> {
     let stream = UnixStream::connect(socket).await.unwrap();
     let mut request = "ws://local/".into_client_request().unwrap();
     request.headers_mut().insert("Sec-WebSocket-Protocol", "parler.v1".parse().unwrap());
-    Ok(tokio_tungstenite::client_async(request, stream).await?.0)
+    tokio_tungstenite::client_async(request, stream).await.unwrap().0
 }
 
 /// A client that has logged in.
@@ -177,6 +173,12 @@ impl Peer {
         let pull = Pull { room, after: 0, limit: 100, bodies: true, wait_ms: None };
         let text = ClientFrame::request(self.unread, &Request::Pull(pull));
         self.socket.send(Message::text(text)).await.is_ok()
+    }
+
+    /// Breaks the connection, and waits until the hub has done so too.
+    pub(super) async fn hang_up(mut self) {
+        self.socket.get_mut().shutdown().await.unwrap();
+        while !matches!(self.next().await, ClientOutput::Closed(_)) {}
     }
 
     pub(super) async fn cancel(&mut self, id: RequestId) {

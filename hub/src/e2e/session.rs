@@ -141,10 +141,16 @@ async fn a_session_key_is_all_that_a_joiner_needs_at_a_closed_hub() {
     let mut member = Peer::connect(&hub.socket, &ben, |_| {}).await.unwrap();
     assert_eq!(member.pull(room, 0, LONG).await.unwrap().entries.len(), 1);
     assert_eq!(member.state(request, Duration::ZERO).await.unwrap().state, JoinerState::Member);
+    // It is a guest, and opens nothing of its own: so it cannot stay once it is put out.
+    let genesis = ben.home().signed().clone();
+    let refused = member.ask(Request::OpenRoom(OpenRoom { genesis: genesis.clone() })).await.unwrap_err();
+    assert_eq!(refused.code, RefusalCode::LoginRefused);
+    assert!(member.ask(Request::Rooms(Rooms::default())).await.is_ok());
     // Put out of its only room it may ask again, and no more.
     let secret = JoinKey::from_join_secret(SECRET);
     let mut owner = Peer::connect(&hub.socket, &ana, |config| config.join = Some(secret)).await.unwrap();
     owner.act(&ana, room, |_| Op::Remove { agent: ben.agent() }).await.unwrap();
+    assert_eq!(member.ask(Request::OpenRoom(OpenRoom { genesis })).await, Err(Refusal::not_found()));
     assert_eq!(Peer::connect(&hub.socket, &ben, |_| {}).await.err(), Some(ClientFault::NoPass));
     let mut joiner =
         Peer::connect(&hub.socket, &ben, |config| config.invite = Some(invite(0))).await.unwrap();

@@ -109,24 +109,17 @@ impl<S: Store, W: Wake> Service<S, W> {
     }
 
     /// Says what somebody without the join key may do at a closed hub, if anything.
-    pub(crate) async fn pass(&self, question: PassQuestion) -> Option<Access> {
-        self.store.pass(question).await.unwrap_or_else(|error| {
-            tracing::error!(%error, "a login could not be looked up");
-            None
-        })
+    pub(crate) async fn pass(&self, question: PassQuestion) -> Result<Option<Access>, Refusal> {
+        self.store.pass(question).await.refuse()
     }
 
     /// Does what the caller asks. Transfers have functions of their own.
     pub(crate) async fn ask(&self, caller: Caller, request: Request, pages: &Pages) -> Outcome {
-        let Caller { agent, access, .. } = caller;
-        let was_let_in = PassQuestion { agent, invite: None };
+        if let Err(refusal) = self.check_access(caller, &request).await {
+            return Outcome { answer: Err(refusal), page: None };
+        }
+        let agent = caller.agent;
         let answer = match request {
-            // Who may only ask to join finds nothing else here; what names a room is guarded by who is in it.
-            Request::OpenRoom(_) | Request::Rooms(_) | Request::Find(_)
-                if access != Access::Full && self.pass(was_let_in).await != Some(Access::Full) =>
-            {
-                Err(Refusal::not_found())
-            }
             Request::OpenRoom(request) => self.open_room(agent, request).await.map(Answer::OpenRoom),
             Request::Post(request) => self.post(agent, request).await.map(Answer::Post),
             Request::Ack(request) => self.ack(agent, request).await.map(Answer::Ack),
@@ -154,6 +147,30 @@ impl<S: Store, W: Wake> Service<S, W> {
             }
         };
         Outcome { answer, page: None }
+    }
+
+    /// Refuses what the caller's login does not open. What names a room is guarded by who is in it.
+    async fn check_access(&self, caller: Caller, request: &Request) -> Result<(), Refusal> {
+        let opens = matches!(request, Request::OpenRoom(_));
+        if caller.access == Access::Full
+            || !(opens || matches!(request, Request::Rooms(_) | Request::Find(_)))
+        {
+            return Ok(());
+        }
+        // It may have been let in since.
+        match self.pass(PassQuestion { agent: caller.agent, invite: None }).await? {
+            Some(Access::Full) => Ok(()),
+            Some(Access::Guest) if opens => {
+                let message = "this hub is closed: without its join secret no room is opened here";
+                let hint =
+                    "name a file with the secret in parler.joinSecretFile, or another hub in parler.hub";
+                let refusal = Refusal::new(RefusalCode::LoginRefused, message);
+                Err(Refusal { hint: Some(hint.to_owned()), ..refusal })
+            }
+            Some(Access::Guest) => Ok(()),
+            // Who may only ask to join finds nothing else here.
+            Some(Access::Join(_)) | None => Err(Refusal::not_found()),
+        }
     }
 
     /// Removes the files of those blobs that have no row.

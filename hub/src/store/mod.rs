@@ -295,7 +295,8 @@ pub(crate) trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<RoomId>, StoreError>> + Send;
 
-    /// Says what somebody without the join key may do at a closed hub: all, for who is in a room; ask, by a live invite.
+    /// Says what somebody without the join key may do at a closed hub: all, for who owns a room; what concerns the rooms of
+    /// others, for who was let into one; ask, by a live invite.
     fn pass(&self, question: PassQuestion)
     -> impl Future<Output = Result<Option<Access>, StoreError>> + Send;
 

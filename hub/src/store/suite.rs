@@ -5,14 +5,15 @@ use std::sync::Arc;
 use protocol::frame::{BlobReferences, Entry};
 use protocol::id::{BlobId, Digest, RoomId};
 use protocol::limits::READERS_MAX;
-use protocol::room::{Members, RangeChecks, verify_range};
-use protocol::statement::{LogPoint, RoomKind};
+use protocol::room::{ChainEnd, Members, RangeChecks, verify_range};
+use protocol::statement::{LogPoint, Op, RoomKind};
 
 use super::sqlite::SqliteStore;
 use super::{PageLimit, Retention, Store, StoreError};
-use crate::cast::{Player, SEAT_MS, START, player};
+use crate::cast::{Player, SEAT_MS, START, invite, player, user};
 use crate::clock::{Clock as _, ManualClock};
 use crate::fatal::Fatal;
+use crate::limits::CLOSED_ROOM_COUNTS_MS;
 
 const MINUTE_MAX: u64 = 100;
 const ALL: PageLimit = PageLimit { entries_max: 1000, bytes_max: 1 << 30, bodies: true };
@@ -49,6 +50,8 @@ suite! {
     a_seat_of_the_owner_is_in_the_room_and_nobody_else,
     a_seat_counts_until_it_expires,
     a_newer_word_of_the_user_ends_a_seat,
+    no_other_users_words_bring_back_a_seat_that_was_ended,
+    rooms_and_keys_that_are_over_count_for_a_while_only,
     only_a_seat_of_the_owner_opens_a_room,
     the_log_has_no_holes_and_its_values_are_those_of_the_protocol,
     the_same_message_again_is_answered_as_the_first_time,
@@ -130,6 +133,44 @@ async fn a_newer_word_of_the_user_ends_a_seat(store: &impl Store, _: &ManualCloc
     // The older word, handed in again, does not bring it back.
     store.note_seat(ana.seat(START, START + SEAT_MS)).await.unwrap();
     assert!(matches!(store.pull(ana.agent(), room, 0, ALL).await, Err(StoreError::NotFound)));
+}
+
+async fn no_other_users_words_bring_back_a_seat_that_was_ended(store: &impl Store, _: &ManualClock) {
+    let ana = player(0, 1);
+    let room = at_home(store, &ana).await;
+    store.note_seat(ana.seat(START + 1, START - 1)).await.unwrap();
+    let as_user = |number| Player { user: user(number), key: ana.key.clone() };
+    for number in 1..=6 {
+        store.note_seat(as_user(number).seat(START + 1000, START + SEAT_MS)).await.unwrap();
+        store.note_seat(ana.seat(START, START + SEAT_MS)).await.unwrap();
+        let still_out = store.pull(ana.agent(), room, 0, ALL).await;
+        assert!(matches!(still_out, Err(StoreError::NotFound)), "{number} users: {still_out:?}");
+    }
+    for number in 7..=9 {
+        at_home(store, &as_user(number)).await;
+    }
+    let refused = store.note_seat(as_user(10).seat(START, START + SEAT_MS)).await;
+    assert!(matches!(refused, Err(StoreError::TooMany { .. })), "{refused:?}");
+}
+
+async fn rooms_and_keys_that_are_over_count_for_a_while_only(store: &impl Store, clock: &ManualClock) {
+    let ana = player(0, 1);
+    at_home(store, &ana).await;
+    let open = async |number, rooms_max| store.open_room(ana.agent(), ana.session(number), rooms_max).await;
+    let room = open(1, 2).await.unwrap().0.room;
+    let key = |number| ana.key_to(room, invite(number).public(), 1000, 1);
+    store.put_key(ana.agent(), key(0), 1).await.unwrap();
+    let refused = store.put_key(ana.agent(), key(1), 1).await;
+    assert!(matches!(refused, Err(StoreError::TooMany { .. })), "{refused:?}");
+    clock.advance(1000);
+    store.put_key(ana.agent(), key(1), 1).await.expect("the other has expired");
+    let close = ana.act(room, ChainEnd { n: 0, digest: room.into() }, Op::Close);
+    store.append(ana.agent(), close, 256).await.unwrap();
+    assert!(matches!(open(2, 2).await, Err(StoreError::TooMany { .. })));
+    clock.advance(CLOSED_ROOM_COUNTS_MS);
+    store.note_seat(ana.seat(clock.now(), clock.now() + SEAT_MS)).await.unwrap();
+    open(2, 2).await.expect("the other was closed long ago");
+    assert!(matches!(open(3, 2).await, Err(StoreError::TooMany { .. })));
 }
 
 async fn only_a_seat_of_the_owner_opens_a_room(store: &impl Store, _: &ManualClock) {

@@ -45,6 +45,8 @@ pub struct Identity {
 pub enum Access {
     /// Everything that an agent may ask of this hub.
     Full,
+    /// The rooms of others that it was let into, and no room of its own.
+    Guest,
     /// Filing a request to join by this invite, and watching it.
     Join(InviteId),
 }

@@ -183,7 +183,7 @@ fn at_a_closed_hub_a_live_invite_or_a_room_stands_in_for_the_join_key() {
         (Some(invite.clone()), Some(elsewhere.clone()), Some(Access::Join(invite.public())), true),
         (Some(invite.clone()), None, None, false),
         (Some(invite), Some(elsewhere), None, false),
-        (None, None, Some(Access::Full), true),
+        (None, None, Some(Access::Guest), true),
         (None, None, None, false),
     ] {
         let config = ClientConfig { invite: offered.clone(), ..client_config(secret) };

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::join;
 use super::row::{self, Inside};
+use crate::limits::USE_NOTED_EVERY_MS;
 use crate::store::{Expired, Retention, StoreError};
 
 /// A blob that may be read.
@@ -200,6 +201,3 @@ fn expire_entries(
     expired.entries = usize::try_from(last - base).unwrap_or(usize::MAX);
     Ok(())
 }
-
-/// How exactly the last use of a blob is noted, in milliseconds: one write an hour at most.
-const USE_NOTED_EVERY_MS: i64 = 3600 * 1000;

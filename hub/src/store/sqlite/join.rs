@@ -9,6 +9,7 @@ use protocol::statement::{Genesis, Join, Key, RoomKind, UnixMillis};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::row::{self, Room};
+use crate::limits::DEAD_REQUEST_KEPT_MS;
 use crate::store::{Ask, Filed, JoinLook, RequestLimits, StoreError};
 
 /// Keeps the owner's word on a session key; the same again is fine.
@@ -35,10 +36,19 @@ pub(super) fn put_key(
     if let Some(kept) = kept {
         return if kept == bytes { Ok(()) } else { Err(StoreError::ForeignKey) };
     }
-    let keys: u64 = db
-        .prepare_cached("SELECT count(*) FROM session_key WHERE room = ?1")?
-        .query_row((room.no,), |row| row.get(0))?;
-    if keys >= keys_max {
+    let count = || -> Result<u64, StoreError> {
+        let mut query = db.prepare_cached("SELECT count(*) FROM session_key WHERE room = ?1")?;
+        Ok(query.query_row((room.no,), |row| row.get(0))?)
+    };
+    if count()? >= keys_max {
+        // What has expired admits nobody and makes room; what was revoked has to stay so until then.
+        db.prepare_cached(
+            "DELETE FROM session_key WHERE room = ?1 AND expires <= ?2 AND NOT EXISTS (SELECT 1 FROM request
+                 WHERE request.room = ?1 AND request.invite = session_key.invite AND request.decided = 0)",
+        )?
+        .execute((room.no, now))?;
+    }
+    if count()? >= keys_max {
         return Err(StoreError::TooMany { what: "keys" });
     }
     let parameters = (
@@ -192,7 +202,8 @@ fn check_share(
              WHERE room = ?1 AND invite = ?2 AND decided = 0 AND expires > ?4",
         )?
         .query_row((room.no, invite.as_bytes(), address, now), |row| Ok((row.get(0)?, row.get(1)?)))?;
-    if all >= limits.per_key_max || here >= limits.per_address_max {
+    // Over the socket of this machine nobody has an address, and those are not one.
+    if all >= limits.per_key_max || !address.is_empty() && here >= limits.per_address_max {
         return Err(StoreError::TooMany { what: "requests to join that wait" });
     }
     Ok(())
@@ -305,11 +316,11 @@ pub(super) fn pass(
     now: UnixMillis,
     question: PassQuestion,
 ) -> Result<Option<Access>, StoreError> {
-    let is_somewhere = db
-        .prepare_cached("SELECT 1 FROM insider WHERE agent = ?1 AND until > ?2")?
-        .exists((question.agent.as_bytes(), now))?;
-    if is_somewhere {
-        return Ok(Some(Access::Full));
+    let owns: Option<bool> = db
+        .prepare_cached("SELECT max(owner) FROM insider WHERE agent = ?1 AND until > ?2")?
+        .query_row((question.agent.as_bytes(), now), |row| row.get(0))?;
+    if let Some(owns) = owns {
+        return Ok(Some(if owns { Access::Full } else { Access::Guest }));
     }
     let Some(invite) = question.invite else { return Ok(None) };
     let is_live = db
@@ -325,7 +336,7 @@ pub(super) fn expire(db: &Connection, now: UnixMillis, batch_rows: u64) -> Resul
              AND NOT EXISTS (SELECT 1 FROM live_key WHERE live_key.room = request.room
                  AND live_key.invite = request.invite AND live_key.expires > ?1)",
     )?
-    .execute((now, now.saturating_add(DEAD_KEPT_MS)))?;
+    .execute((now, now.saturating_add(DEAD_REQUEST_KEPT_MS)))?;
     let over = db
         .prepare_cached(
             "DELETE FROM request WHERE no IN (SELECT no FROM request WHERE expires <= ?1 ORDER BY expires LIMIT ?2)",
@@ -333,6 +344,3 @@ pub(super) fn expire(db: &Connection, now: UnixMillis, batch_rows: u64) -> Resul
         .execute((now, batch_rows))?;
     Ok(over)
 }
-
-/// How long a request is kept whose key admits nobody any more, in milliseconds: a day.
-const DEAD_KEPT_MS: i64 = 24 * 3600 * 1000;

@@ -10,6 +10,7 @@ use protocol::statement::{Genesis, LogPoint, Seat, UnixMillis};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::row::{self, Inside};
+use crate::limits::{CLOSED_ROOM_COUNTS_MS, USERS_PER_AGENT_MAX};
 use crate::store::StoreError;
 
 /// Ties the database to `hub` on first use, and says whether it is tied to it.
@@ -46,12 +47,16 @@ pub(super) fn note_seat(db: &Connection, seat: &Verified<Seat>) -> Result<(), St
         bytes,
         sig.as_bytes(),
     ))?;
+    // First who owns rooms here: were a word forgotten that has ended the seat, an older one would bring the seat back.
     db.prepare_cached(
-        "DELETE FROM seat WHERE agent = ?1 AND user NOT IN
-         (SELECT user FROM seat WHERE agent = ?1 ORDER BY user = ?2 DESC, issued DESC LIMIT ?3)",
+        "DELETE FROM seat WHERE agent = ?1 AND user NOT IN (SELECT user FROM seat WHERE agent = ?1
+             ORDER BY EXISTS (SELECT 1 FROM room WHERE room.owner = seat.user) DESC, user = ?2 DESC, issued DESC LIMIT ?3)",
     )?
     .execute((agent.as_bytes(), user.as_bytes(), USERS_PER_AGENT_MAX))?;
-    Ok(())
+    let is_kept = db
+        .prepare_cached("SELECT 1 FROM seat WHERE agent = ?1 AND user = ?2")?
+        .exists((agent.as_bytes(), user.as_bytes()))?;
+    if is_kept { Ok(()) } else { Err(StoreError::TooMany { what: "users of an agent" }) }
 }
 
 /// Opens the room, unless it is open.
@@ -75,9 +80,14 @@ pub(super) fn open(
         row::room_of(db, now, agent, room)?;
         return Ok((open, false));
     }
+    // Closed rooms stay to be read, and count for as long as opening and closing could fill a disk.
     let rooms: u64 = db
-        .prepare_cached("SELECT count(*) FROM insider WHERE agent = ?1 AND owner = 1 AND until > ?2")?
-        .query_row((agent.as_bytes(), now), |row| row.get(0))?;
+        .prepare_cached(
+            "SELECT count(*) FROM insider JOIN room ON room.no = insider.room
+             WHERE insider.agent = ?1 AND insider.owner = 1 AND insider.until > ?2
+                 AND (room.closed IS NULL OR room.opened > ?3)",
+        )?
+        .query_row((agent.as_bytes(), now, now.saturating_sub(CLOSED_ROOM_COUNTS_MS)), |row| row.get(0))?;
     if rooms >= rooms_max {
         return Err(StoreError::TooMany { what: "rooms" });
     }
@@ -161,6 +171,3 @@ pub(super) fn ack(
     )?;
     Ok(advance.query_row((agent.as_bytes(), room.no, reader, seq.max(floor)), |row| row.get(0))?)
 }
-
-/// How many users may vouch for one agent at once; there is one, unless somebody tries what happens.
-const USERS_PER_AGENT_MAX: u64 = 4;

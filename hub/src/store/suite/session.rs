@@ -92,7 +92,8 @@ async fn who_is_let_in_is_in_until_put_out(store: &impl Store, _: &ManualClock) 
     };
     assert_eq!(pass(&ben).await, Some(Access::Join(invite(0).public())));
     let_in(store, &ana, room, &ben, true, None).await;
-    assert_eq!(pass(&ben).await, Some(Access::Full));
+    assert_eq!(pass(&ben).await, Some(Access::Guest));
+    assert_eq!(pass(&ana).await, Some(Access::Full));
     assert_eq!(say(store, &ana, room, &ben, 1, &[]).await.unwrap(), 2);
     let page = store.pull(ben.agent(), room, 0, ALL).await.unwrap();
     assert_eq!((page.entries.len(), page.seats.len()), (2, 0));

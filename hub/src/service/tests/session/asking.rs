@@ -17,7 +17,7 @@ impl Bench {
         key: u8,
         address: u8,
     ) -> Result<Digest, Refusal> {
-        let address = Some(IpAddr::from([192, 0, 2, address]));
+        let address = (address > 0).then(|| IpAddr::from([192, 0, 2, address]));
         let caller = Caller { agent: player.agent(), access: Access::Full, address };
         let ask = player.asks(room, &invite(key), crate::clock::Clock::now(&*self.clock));
         let answer = answered!(self.ask_as(caller, Request::Join(Box::new(ask))), Join);
@@ -45,6 +45,18 @@ async fn so_many_may_wait_by_one_key_and_from_one_address() {
     bench.join_from(&joiner(4), room, 0, 1).await.unwrap();
     let list = bench.requests(&ana, room).await.unwrap();
     assert_eq!(list.requests.len(), 4);
+}
+
+#[tokio::test]
+async fn those_over_the_socket_of_this_machine_are_not_one_address() {
+    let limits = Limits { requests_per_address_max: 1, requests_per_key_max: 3, ..Limits::default() };
+    let bench = Bench::new(limits);
+    let room = bench.in_session(&player(0, 1), 5).await;
+    for joiner in 0..3 {
+        bench.join_from(&player(1, joiner), room, 0, 0).await.unwrap();
+    }
+    let refused = bench.join_from(&player(1, 3), room, 0, 0).await.unwrap_err();
+    assert_eq!(refused.code, Code::TooMany, "by one key");
 }
 
 #[tokio::test]
