@@ -108,8 +108,7 @@ async fn decide(
     ui.remark(requests::described(request));
     let joiner = request.id.to_string();
     let decided = loop {
-        ui.ask("Let them in? [y/n]");
-        let Some(answer) = typed.answer().await else { return Ok(false) };
+        let Some(answer) = typed.ask(ui, "Let them in? [y/n]").await else { return Ok(false) };
         match answer.trim() {
             "y" | "Y" | "yes" => break client.approve(&joiner, None).await,
             "n" | "N" | "no" => break client.deny(&joiner).await,
