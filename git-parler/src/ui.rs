@@ -178,7 +178,13 @@ impl Ui {
         self.errors_are_on_a_terminal && io::stdin().is_terminal()
     }
 
-    /// Puts a question, behind which the answer is typed.
+    /// Says what came of an answer; with `--quiet` too, since whoever answered is waiting for it.
+    #[expect(clippy::unused_self, reason = "whoever asks has a printer")]
+    pub(crate) fn reply(&self, line: impl Display) {
+        say(&format!("{}\n", clean::block(&line.to_string())));
+    }
+
+    /// Puts a question, with all that it is about, behind which the answer is typed; with `--quiet` too.
     #[expect(clippy::unused_self, reason = "whoever asks has a printer")]
     pub(crate) fn ask(&self, question: impl Display) {
         say(&clean::block(&format!("{question} ")));

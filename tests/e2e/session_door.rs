@@ -204,7 +204,7 @@ fn open_with_wait_asks_on_the_terminal() {
     let people = People::new();
     let (ada, bob, eve) = (people.ada(), people.bob(), people.other("eve"));
     let mut script = ada.command("timeout");
-    script.args(["60", "script", "-qefc", "git-parler open --wait --json", "/dev/null"]);
+    script.args(["60", "script", "-qefc", "git-parler --quiet open --wait --json", "/dev/null"]);
     let mut script = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut input = script.stdin.take().unwrap();
     let mut seen = crate::people::Lines::of(script.stdout.take().unwrap());
@@ -214,6 +214,7 @@ fn open_with_wait_asks_on_the_terminal() {
 
     let mut waiting = bob.start(&["join", key]);
     let words = waiting.told("Your words: ");
+    // Asked not to say much, it asks all the same with everything that the question is about.
     assert!(seen.until("  words  ").contains(&words));
     seen.until("Let them in? [y/n]");
     input.write_all(b"perhaps\n").unwrap();

@@ -105,25 +105,27 @@ async fn decide(
     typed: &mut Questions,
 ) -> Result<bool, Failure> {
     let ui = &context.ui;
-    ui.remark(requests::described(request));
-    let joiner = request.id.to_string();
+    let (joiner, mut question) = (request.id.to_string(), requests::described(request));
     let decided = loop {
-        let Some(answer) = typed.ask(ui, "Let them in? [y/n]").await else { return Ok(false) };
+        let Some(answer) = typed.ask(ui, format_args!("{question}\nLet them in? [y/n]")).await else {
+            return Ok(false);
+        };
         match answer.trim() {
             "y" | "Y" | "yes" => break client.approve(&joiner, None).await,
             "n" | "N" | "no" => break client.deny(&joiner).await,
-            _ => ui.remark(
-                "Answer y to let them in, or n to turn them away for good; Ctrl-C leaves them waiting.",
-            ),
+            _ => WHAT_TO_ANSWER.clone_into(&mut question),
         }
     };
     match decided {
-        Ok(decision) => ui.remark(requests::told(&decision)),
+        Ok(decision) => ui.reply(requests::told(&decision)),
         // Another seat of the owner may have been faster, or the key may be used up: the others still wait for an answer.
         Err(error) => ui.warn(Failure::from(error).message),
     }
     Ok(true)
 }
+
+const WHAT_TO_ANSWER: &str =
+    "Answer y to let them in, or n to turn them away for good; Ctrl-C leaves them waiting.";
 
 /// After which time the hub is asked anyway: what it tells by itself is a hint, and may be lost with a connection.
 const WAIT_AT_ONCE: Duration = Duration::from_secs(10);
