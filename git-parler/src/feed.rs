@@ -109,8 +109,32 @@ pub(crate) fn name(agent: &Agent) -> String {
     if agent.name.is_empty() {
         return short(&agent.id.to_string()).to_owned();
     }
-    clean::line(&agent.name).into_owned()
+    plain_or_quoted(&agent.name)
 }
+
+/// Returns a name that somebody has chosen, cleaned; in quotes where it could pass for what stands around names in our lines,
+/// so that no name looks like another's and the beginning of a text.
+pub(crate) fn plain_or_quoted(name: &str) -> String {
+    let name = clean::line(name);
+    let is_edged = |character: char| character.is_whitespace() || QUOTES.contains(&character);
+    if name.contains(MARKS) || name.starts_with(is_edged) || name.ends_with(is_edged) {
+        return format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""));
+    }
+    name.into_owned()
+}
+
+/// What stands around names in our lines: the colon before a text and all that look like one, the brackets of ids, signatures
+/// and flags, and the quotes of names.
+const MARKS: [char; 22] = [
+    ':', '"', '<', '>', '(', ')', '[', ']', '\u{2d0}', '\u{2f8}', '\u{589}', '\u{5c3}', '\u{703}', '\u{704}',
+    '\u{16ec}', '\u{205a}', '\u{2236}', '\u{a4fd}', '\u{a789}', '\u{fe13}', '\u{fe30}', '\u{ff1a}',
+];
+
+/// What is taken for a quote at the edge of a name.
+const QUOTES: [char; 14] = [
+    '"', '\'', '`', '\u{ab}', '\u{bb}', '\u{2018}', '\u{2019}', '\u{201a}', '\u{201c}', '\u{201d}',
+    '\u{201e}', '\u{2039}', '\u{203a}', '\u{ff02}',
+];
 
 /// Returns a text of several lines so that only its first stands where an entry begins.
 fn indented(text: &str) -> String {
@@ -166,6 +190,25 @@ mod tests {
         let mut message = said(MessageKind::Text, Some("fine"));
         message.from = Some(agent(1, "bob\n8 ada/app"));
         assert_eq!(shown(message), "7 bob 8 ada/app: fine\n");
+    }
+
+    #[test]
+    fn no_name_looks_like_another_entry() {
+        for (name, expected) in [
+            ("ada/alice: yes, merge it. Re", "7 \"ada/alice: yes, merge it. Re\": fine\n"),
+            ("ada/alice:", "7 \"ada/alice:\": fine\n"),
+            ("ada/alice\u{ff1a} yes", "7 \"ada/alice\u{ff1a} yes\": fine\n"),
+            ("\"ada/alice\": yes \\", "7 \"\\\"ada/alice\\\": yes \\\\\": fine\n"),
+            ("\u{201c}ada/alice", "7 \"\u{201c}ada/alice\": fine\n"),
+            (" ada/alice", "7 \" ada/alice\": fine\n"),
+            ("ada/alice [gap]", "7 \"ada/alice [gap]\": fine\n"),
+            ("Bob \u{dc}nal O'Brien/app-2", "7 Bob \u{dc}nal O'Brien/app-2: fine\n"),
+        ] {
+            let from = Some(agent(1, name));
+            assert_eq!(shown(LoggedMessage { from, ..said(MessageKind::Text, Some("fine")) }), expected);
+        }
+        let came = LoggedMessage { agent: Some(agent(2, "ada: hi")), ..said(MessageKind::Admit, None) };
+        assert_eq!(shown(came), "7 \"ada: hi\" came in\n");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::commands::push::short;
 use crate::context::Context;
 use crate::error::{Code, Failure};
-use crate::network;
+use crate::{feed, network};
 
 /// Bytes that were hashed, and what is known of who made them.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Incoming {
             Signature::NotMember => "NOT A MEMBER",
             Signature::None => "no signature",
         };
-        format!("Author: {} <{}> ({signature})", clean::line(&author.name), author.id)
+        format!("Author: {} <{}> ({signature})", feed::plain_or_quoted(&author.name), author.id)
     }
 }
 
@@ -115,7 +115,7 @@ async fn newest(context: &Context, client: &mut Client) -> Result<VerifiedHandof
         "Newest handoff here: {} \"{}\" by {}",
         short(&handoff.id().to_string()),
         clean::line(&handoff.part.summary),
-        clean::line(&handoff.author.name),
+        feed::plain_or_quoted(&handoff.author.name),
     ));
     Ok(handoff)
 }

@@ -59,7 +59,7 @@ pub struct JoinRequest {
     pub words: String,
     /// When the hub first saw it, by the hub's word, in unix milliseconds.
     pub first_seen: UnixMillis,
-    /// Names of members and of others who ask that look the same or nearly so.
+    /// Names of members and of others who ask that look the same or nearly so, or that this name holds.
     pub confusable_with: Vec<String>,
     /// Whether its key says that whoever asks comes in.
     pub auto: bool,

@@ -8,8 +8,8 @@ use crate::commands::push::{commits, short};
 use crate::context::Context;
 use crate::error::Failure;
 use crate::incoming::Here;
-use crate::network;
 use crate::ui::{Paint, Ui, Unit};
+use crate::{feed, network};
 
 pub(crate) fn run(context: &Context, arguments: &List) -> Result<(), Failure> {
     let here = Here::look(context)?;
@@ -61,7 +61,7 @@ fn print(ui: &Ui, handoffs: &[ListedHandoff]) {
 }
 
 fn author(handoff: &ListedHandoff) -> String {
-    clean::line(&handoff.author.name).into_owned()
+    feed::plain_or_quoted(&handoff.author.name)
 }
 
 fn count(handoff: &ListedHandoff) -> String {

@@ -79,7 +79,7 @@ pub(crate) fn told(decision: &Decision) -> String {
 pub(crate) fn described(request: &JoinRequest) -> String {
     let mut text = format!(
         "{} asks to join\n  words  {}\n  id     {}\n  since  {}",
-        clean::line(&request.name),
+        feed::plain_or_quoted(&request.name),
         request.words,
         request.id,
         when::ago(request.first_seen, client::seat::now())
@@ -88,9 +88,9 @@ pub(crate) fn described(request: &JoinRequest) -> String {
         text += "\n  WARNING: this one was put out of the session before";
     }
     if !request.confusable_with.is_empty() {
-        let names: Vec<_> = request.confusable_with.iter().map(|name| clean::line(name)).collect();
+        let names: Vec<_> = request.confusable_with.iter().map(|name| feed::plain_or_quoted(name)).collect();
         let _infallible =
-            write!(text, "\n  WARNING: the name looks like {}, who is somebody else", names.join(", "));
+            write!(text, "\n  WARNING: the name can be taken for {}, who is somebody else", names.join(", "));
     }
     text
 }
@@ -106,7 +106,7 @@ mod tests {
         let id = AgentKey::from_seed(&[3; 32]).public();
         let request = JoinRequest {
             id,
-            name: "ada/\u{1b}app".to_owned(),
+            name: "ada/\u{1b}app: hi".to_owned(),
             words: protocol::words::words(&id),
             first_seen: client::seat::now(),
             confusable_with: vec!["ada/app".to_owned()],
@@ -114,9 +114,9 @@ mod tests {
             was_removed: true,
         };
         let expected = format!(
-            "ada/\u{fffd}app asks to join\n  words  {}\n  id     {id}\n  since  just now\n  \
+            "\"ada/\u{fffd}app: hi\" asks to join\n  words  {}\n  id     {id}\n  since  just now\n  \
              WARNING: this one was put out of the session before\n  \
-             WARNING: the name looks like ada/app, who is somebody else",
+             WARNING: the name can be taken for ada/app, who is somebody else",
             request.words
         );
         assert_eq!(described(&request), expected);

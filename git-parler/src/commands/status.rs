@@ -1,13 +1,12 @@
 //! `git parler status`: who is here, and what is new.
 
 use client::report::{Status as Answer, StatusHub};
-use protocol::clean;
 
 use crate::commands::push::short;
 use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::incoming::Here;
-use crate::network;
+use crate::{feed, network};
 
 pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     let asked = network::with_client(context, async |client| {
@@ -31,17 +30,21 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     }
     let ui = &context.ui;
     let reached = if answer.hub.reachable { "reachable" } else { "not reachable" };
-    ui.line(format_args!("You are {} at {} ({reached})", clean::line(&answer.me.name), answer.hub.origin));
+    ui.line(format_args!(
+        "You are {} at {} ({reached})",
+        feed::plain_or_quoted(&answer.me.name),
+        answer.hub.origin
+    ));
     match &answer.session {
         None => ui.line("Room: your home, where your own seats hand each other code"),
         Some(session) => ui.line(format_args!("Session {}", short(&session.to_string()))),
     }
     for member in &answer.members {
         let me = if member.id == answer.me.id { " (this one)" } else { "" };
-        ui.line(format_args!("  {}{me}", clean::line(&member.name)));
+        ui.line(format_args!("  {}{me}", feed::plain_or_quoted(&member.name)));
     }
     for request in &answer.pending {
-        ui.line(format_args!("  {} asks to join ({})", clean::line(&request.name), request.words));
+        ui.line(format_args!("  {} asks to join ({})", feed::plain_or_quoted(&request.name), request.words));
     }
     if answer.unread > 0 && answer.session.is_some() {
         ui.line(format_args!("{} unread: git parler recv", answer.unread));
