@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::id::{BlobId, Digest};
 use crate::json::{self, JsonError};
-use crate::limits::{BUNDLE_PREREQUISITES_MAX, BUNDLE_TIPS_MAX, STATED_BYTES_MAX};
+use crate::limits::{BUNDLE_PREREQUISITES_MAX, BUNDLE_TIPS_MAX, STATED_BYTES_MAX, TOPIC_BYTES_MAX};
 
 /// The body of a message in epoch 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -273,6 +273,9 @@ impl<'de> Deserialize<'de> for Part {
             }
             Some(TOPIC) => {
                 let part: TopicPart = json::shape(value).map_err(de::Error::custom)?;
+                if part.summary.len() > TOPIC_BYTES_MAX {
+                    return Err(de::Error::custom("the topic is too long"));
+                }
                 Ok(Self::Topic(part.summary))
             }
             Some(BundlePart::KIND) => {
@@ -299,6 +302,13 @@ mod tests {
         let body = Body::parse(text).expect("an unknown kind is fine");
         assert_eq!(body.parts[0].label(), "[poll: lunch?]");
         assert_eq!(body.to_text(), text);
+    }
+
+    #[test]
+    fn a_topic_has_so_many_bytes_and_no_more() {
+        let with = |bytes| Body { parts: vec![Part::Topic("x".repeat(bytes))], reply_to: None, hops: None };
+        assert!(Body::parse(&with(TOPIC_BYTES_MAX).to_text()).is_ok());
+        assert!(Body::parse(&with(TOPIC_BYTES_MAX + 1).to_text()).is_err());
     }
 
     /// The text of a bundle part of one tip and no prerequisite.
