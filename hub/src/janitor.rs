@@ -33,9 +33,10 @@ pub(crate) async fn expire<S: Store, W: Wake>(service: &Service<S, W>) -> Result
         let expired = service.store.expire(retention(&service.limits)).await?;
         let files = service.remove_files(expired.blobs).await;
         drop(cleared);
-        if expired.entries + expired.bindings + expired.requests > 0 {
-            let (entries, blobs, requests) = (expired.entries, expired.bindings, expired.requests);
-            tracing::info!(entries, blobs, files, requests, "expired");
+        if expired.entries + expired.bindings + expired.requests + expired.seats > 0 {
+            let (entries, blobs, requests, seats) =
+                (expired.entries, expired.bindings, expired.requests, expired.seats);
+            tracing::info!(entries, blobs, files, requests, seats, "expired");
         }
         if !expired.more {
             return Ok(());

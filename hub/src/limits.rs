@@ -12,6 +12,8 @@ pub(crate) const CLOSED_ROOM_COUNTS_MS: i64 = 30 * 24 * 3600 * 1000;
 pub(crate) const DEAD_REQUEST_KEPT_MS: i64 = 24 * 3600 * 1000;
 /// How exactly the last use of a blob is noted, in milliseconds: one write an hour at most.
 pub(crate) const USE_NOTED_EVERY_MS: i64 = 3600 * 1000;
+/// How many seats of an owner are told at once that somebody asks to join; the others learn it when they ask.
+pub(crate) const OWNERS_TOLD_MAX: u64 = 256;
 /// The longest signed text of a genesis, in bytes: a page of `rooms` holds many.
 pub(crate) const GENESIS_BYTES_MAX: usize = 1024;
 /// The longest signed text of the owner's word on a session key, in bytes: a page of `requests` holds many.

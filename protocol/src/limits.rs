@@ -124,7 +124,9 @@ pub const READER_NAME_MAX: usize = 16;
 pub const CHAIN_ENTRIES_MAX: usize = 10_000;
 /// How many agents one denial names at most.
 pub const DENIED_AGENTS_MAX: usize = 64;
-/// How many session keys of one room a hub keeps, live or not.
+/// How many agents one room turns away at most.
+pub const DENIED_MAX: usize = 2048;
+/// How many session keys of one room a hub keeps; those that have expired make way for new ones.
 pub const KEYS_MAX: u64 = 64;
 /// How often one session key can admit at most.
 pub const KEY_USES_MAX: u64 = 256;

@@ -137,7 +137,7 @@ impl SessionError {
             Self::Act(error) => match error {
                 ActError::Closed => "closed",
                 ActError::Denied => "denied",
-                ActError::Full(_) => "too_many",
+                ActError::Full(_) | ActError::TooManyDenied => "too_many",
                 ActError::NotMember => "not_found",
                 ActError::Home | ActError::Unlawful | ActError::Member | ActError::Unknown => "conflict",
             },

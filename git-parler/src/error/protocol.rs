@@ -153,7 +153,7 @@ impl Report for ActError {
         match self {
             Self::Closed => Code::Closed,
             Self::Denied => Code::Denied,
-            Self::Full(_) => Code::TooMany,
+            Self::Full(_) | Self::TooManyDenied => Code::TooMany,
             Self::Home | Self::Unlawful | Self::Member | Self::NotMember => Code::Usage,
             Self::Unknown => Code::Unsupported,
         }

@@ -63,7 +63,7 @@ fn of_store(error: &StoreError) -> Refusal {
         StoreError::Act(act) => refusal(match act {
             ActError::Closed => RefusalCode::Closed,
             ActError::Denied => RefusalCode::Denied,
-            ActError::Full(_) => RefusalCode::TooMany,
+            ActError::Full(_) | ActError::TooManyDenied => RefusalCode::TooMany,
             ActError::Unknown => RefusalCode::Unsupported,
             ActError::Home | ActError::Unlawful | ActError::Member | ActError::NotMember => {
                 RefusalCode::BadRequest

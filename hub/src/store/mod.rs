@@ -102,6 +102,8 @@ pub(crate) struct Expired {
     pub(crate) bindings: usize,
     /// Requests to join dropped.
     pub(crate) requests: usize,
+    /// Words on seats of users without a room dropped.
+    pub(crate) seats: usize,
     /// Blobs without any binding left: their files are to be removed.
     pub(crate) blobs: Vec<BlobId>,
     /// Whether the batch was full, so that another pass has more to do.

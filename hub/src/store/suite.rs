@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use protocol::frame::{BlobReferences, Entry};
 use protocol::id::{BlobId, Digest, RoomId};
-use protocol::limits::READERS_MAX;
+use protocol::limits::{READERS_MAX, SEAT_MILLIS_MAX};
 use protocol::room::{ChainEnd, Members, RangeChecks, verify_range};
 use protocol::statement::{LogPoint, Op, RoomKind};
 
@@ -51,6 +51,7 @@ suite! {
     a_seat_counts_until_it_expires,
     a_newer_word_of_the_user_ends_a_seat,
     no_other_users_words_bring_back_a_seat_that_was_ended,
+    words_that_nobody_needs_are_forgotten,
     rooms_and_keys_that_are_over_count_for_a_while_only,
     only_a_seat_of_the_owner_opens_a_room,
     the_log_has_no_holes_and_its_values_are_those_of_the_protocol,
@@ -151,6 +152,24 @@ async fn no_other_users_words_bring_back_a_seat_that_was_ended(store: &impl Stor
     }
     let refused = store.note_seat(as_user(10).seat(START, START + SEAT_MS)).await;
     assert!(matches!(refused, Err(StoreError::TooMany { .. })), "{refused:?}");
+}
+
+async fn words_that_nobody_needs_are_forgotten(store: &impl Store, clock: &ManualClock) {
+    let (ana, ben, cy) = (player(0, 1), player(1, 1), player(2, 1));
+    let room = at_home(store, &ana).await;
+    store.note_seat(ana.seat(START + 1, START - 1)).await.unwrap();
+    store.note_seat(ben.seat(START, START + SEAT_MS)).await.unwrap();
+    store.note_seat(cy.seat(START + 1, START + SEAT_MS)).await.unwrap();
+    clock.advance(SEAT_MILLIS_MAX - 1);
+    assert_eq!(store.expire(RETENTION).await.unwrap().seats, 0);
+    clock.advance(1);
+    let expired = store.expire(Retention { batch_rows: 1, ..RETENTION }).await.unwrap();
+    assert_eq!((expired.seats, expired.more), (1, true), "of who owns no room");
+    clock.advance(1);
+    assert_eq!(store.expire(RETENTION).await.unwrap().seats, 1);
+    store.note_seat(ana.seat(START, START + SEAT_MS)).await.unwrap();
+    let still_out = store.pull(ana.agent(), room, 0, ALL).await;
+    assert!(matches!(still_out, Err(StoreError::NotFound)), "{still_out:?}");
 }
 
 async fn rooms_and_keys_that_are_over_count_for_a_while_only(store: &impl Store, clock: &ManualClock) {

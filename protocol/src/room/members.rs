@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::room_id;
 use crate::id::{Digest, RoomId};
 use crate::key::{AgentId, InviteId, UserId};
-use crate::limits::CHAIN_ENTRIES_MAX;
+use crate::limits::{CHAIN_ENTRIES_MAX, DENIED_MAX};
 use crate::signed::Verified;
 use crate::statement::{Admit, Genesis, LogPoint, Membership, Op, Role, RoomKind, Seat, UnixMillis};
 
@@ -128,6 +128,9 @@ pub enum ActError {
     /// The room has as many members as it may have.
     #[error("the room has {0} members, and no more are admitted")]
     Full(u64),
+    /// The room has turned away as many as it may.
+    #[error("the room has turned away {DENIED_MAX} agents, and no more are denied")]
+    TooManyDenied,
     /// This version does not know the act.
     #[error("this version does not know the act")]
     Unknown,
@@ -306,6 +309,9 @@ impl Members {
                 Err(ActError::Full(members_max))
             }
             Op::Deny { agents } if agents.iter().any(is_admitted) => Err(ActError::Member),
+            Op::Deny { agents } if self.denied().count() + agents.len() > DENIED_MAX => {
+                Err(ActError::TooManyDenied)
+            }
             Op::Remove { agent } => {
                 let is_seat = self.seats.contains_key(agent) && !self.is_removed(agent, seq);
                 if is_seat || is_admitted(agent) { Ok(()) } else { Err(ActError::NotMember) }
@@ -358,6 +364,10 @@ impl Members {
     /// Says whether `agent` was turned away for good.
     pub fn is_denied(&self, agent: &AgentId) -> bool {
         self.standing(agent).is_some_and(|standing| standing.denied.is_some())
+    }
+
+    fn denied(&self) -> impl Iterator<Item = &Standing> {
+        self.standings.values().filter(|standing| standing.denied.is_some())
     }
 
     /// Returns where the room was closed.

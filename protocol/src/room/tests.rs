@@ -4,6 +4,7 @@ use super::*;
 use crate::frame::{Entry, EntryContent};
 use crate::id::{RoomId, Salt};
 use crate::key::{AgentId, AgentKey, HubKey, UserKey};
+use crate::limits::{DENIED_AGENTS_MAX, DENIED_MAX};
 use crate::signed::sign;
 use crate::statement::{Admit, Membership, Message, Op, Role, RoomKind, Seat};
 
@@ -238,6 +239,25 @@ fn a_denial_is_final() {
     log.act(Op::Admit(admit));
     log.say(&joiner(), 1, "hi");
     assert_eq!(seen(&log.read()), "aan", "an owner's own later word is void");
+}
+
+#[test]
+fn so_many_are_turned_away_and_no_more() {
+    let mut log = Log::new();
+    let agents = |number: usize| {
+        let agent = |at: usize| {
+            let mut bytes = [0; 32];
+            bytes[..8].copy_from_slice(&(number * DENIED_AGENTS_MAX + at).to_be_bytes());
+            AgentId::from_bytes(bytes)
+        };
+        Op::Deny { agents: (0..DENIED_AGENTS_MAX).map(agent).collect() }
+    };
+    let acts = DENIED_MAX / DENIED_AGENTS_MAX;
+    for number in 0..acts {
+        assert_eq!(log.members.check_act(&agents(number), log.end().seq + 1, 256), Ok(()));
+        log.act(agents(number));
+    }
+    assert_eq!(log.members.check_act(&agents(acts), log.end().seq + 1, 256), Err(ActError::TooManyDenied));
 }
 
 #[test]

@@ -7,12 +7,12 @@ use std::fmt::Write as _;
 use protocol::frame::RequestKind;
 use protocol::limits::{
     BUNDLE_PREREQUISITES_MAX, BUNDLE_TIPS_MAX, CHAIN_ENTRIES_MAX, CHUNK_BYTES_MAX, CHUNK_HEADER_BYTES,
-    DENIED_AGENTS_MAX, HANDOFFS_MAX, JOIN_SECRET_CHARACTERS_MIN, JSON_DEPTH_MAX, JSON_INTEGER_MAX,
-    KEY_MILLIS_MAX, KEY_USES_MAX, KEYS_MAX, LOGIN_WAIT_MILLIS, Limits, MESSAGE_BLOBS_MAX, NAME_BYTES_MAX,
-    ORIGIN_BYTES_MAX, POST_FRAME_BYTES_MAX, PROTOCOL, PULL_BYTES_MAX, PULL_ENTRIES_MAX, PULL_WAIT_MILLIS_MAX,
-    READER_NAME_MAX, READERS_MAX, RECAP_BYTES_MAX, REQUESTS_PAGE_MAX, ROOMS_PAGE_MAX, SEAT_MILLIS_MAX,
-    SENTENCE_CHARACTERS_MAX, STATED_BYTES_MAX, STATEMENT_BYTES_MAX, STRAY_BYTES_MAX, SUBPROTOCOL,
-    TOPIC_BYTES_MAX, Unit,
+    DENIED_AGENTS_MAX, DENIED_MAX, HANDOFFS_MAX, JOIN_SECRET_CHARACTERS_MIN, JSON_DEPTH_MAX,
+    JSON_INTEGER_MAX, KEY_MILLIS_MAX, KEY_USES_MAX, KEYS_MAX, LOGIN_WAIT_MILLIS, Limits, MESSAGE_BLOBS_MAX,
+    NAME_BYTES_MAX, ORIGIN_BYTES_MAX, POST_FRAME_BYTES_MAX, PROTOCOL, PULL_BYTES_MAX, PULL_ENTRIES_MAX,
+    PULL_WAIT_MILLIS_MAX, READER_NAME_MAX, READERS_MAX, RECAP_BYTES_MAX, REQUESTS_PAGE_MAX, ROOMS_PAGE_MAX,
+    SEAT_MILLIS_MAX, SENTENCE_CHARACTERS_MAX, STATED_BYTES_MAX, STATEMENT_BYTES_MAX, STRAY_BYTES_MAX,
+    SUBPROTOCOL, TOPIC_BYTES_MAX, Unit,
 };
 use protocol::refusal::RefusalCode;
 use protocol::statement::{ASK, PASS, TYPES};
@@ -37,9 +37,10 @@ fn constants() -> Vec<(&'static str, &'static str, String)> {
         ("SEAT_MILLIS_MAX", "the life of a seat statement", millis(SEAT_MILLIS_MAX as u64)),
         ("KEY_MILLIS_MAX", "the life of a session key", millis(KEY_MILLIS_MAX as u64)),
         ("KEY_USES_MAX", "uses of a session key", KEY_USES_MAX.to_string()),
-        ("KEYS_MAX", "session keys of a room, live or not", KEYS_MAX.to_string()),
+        ("KEYS_MAX", "session keys of a room", KEYS_MAX.to_string()),
         ("CHAIN_ENTRIES_MAX", "entries of a membership chain", CHAIN_ENTRIES_MAX.to_string()),
         ("DENIED_AGENTS_MAX", "agents of a denial", DENIED_AGENTS_MAX.to_string()),
+        ("DENIED_MAX", "agents that a room turns away", DENIED_MAX.to_string()),
         ("TOPIC_BYTES_MAX", "the topic of a session", bytes(TOPIC_BYTES_MAX)),
         ("RECAP_BYTES_MAX", "the recap of a session, over all its messages", bytes(RECAP_BYTES_MAX)),
         ("ROOMS_PAGE_MAX", "rooms of a `rooms`", ROOMS_PAGE_MAX.to_string()),

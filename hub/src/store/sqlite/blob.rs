@@ -5,8 +5,8 @@ use protocol::key::AgentId;
 use protocol::statement::UnixMillis;
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::join;
 use super::row::{self, Inside};
+use super::{join, room};
 use crate::limits::USE_NOTED_EVERY_MS;
 use crate::store::{Expired, Retention, StoreError};
 
@@ -131,8 +131,13 @@ pub(super) fn expire(db: &Connection, now: UnixMillis, retention: Retention) -> 
     expire_bindings(db, now, retention, &mut expired)?;
     expire_entries(db, now, retention, &mut expired)?;
     expired.requests = join::expire(db, now, retention.batch_rows)?;
-    let most = expired.bindings.max(expired.entries).max(expired.requests);
+    expired.seats = room::expire_seats(db, now, retention.batch_rows)?;
+    let most = expired.bindings.max(expired.entries).max(expired.requests).max(expired.seats);
     expired.more = most as u64 >= retention.batch_rows;
+    if !expired.more {
+        // Once a round, after all that is dropped.
+        join::shorten_dead(db, now)?;
+    }
     Ok(expired)
 }
 
@@ -167,11 +172,11 @@ fn expire_entries(
     retention: Retention,
     expired: &mut Expired,
 ) -> Result<(), StoreError> {
-    // A room is due when its oldest entry is; there is one look-up a room.
+    // A room is due when its oldest entry is; there is one look-up a room, which takes this order of the two.
     let due = db
         .prepare_cached(
             "SELECT room.no, room.base_seq, room.end_seq FROM room
-             JOIN entry ON entry.room = room.no AND entry.seq = room.base_seq + 1
+             CROSS JOIN entry ON entry.room = room.no AND entry.seq = room.base_seq + 1
              WHERE room.end_seq - room.base_seq > ?2 AND entry.received <= ?1 LIMIT 1",
         )?
         .query_row((now - retention.messages_ms, retention.messages_kept_min), |row| {

@@ -9,7 +9,7 @@ use protocol::statement::{Genesis, Join, Key, RoomKind, UnixMillis};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::row::{self, Room};
-use crate::limits::DEAD_REQUEST_KEPT_MS;
+use crate::limits::{DEAD_REQUEST_KEPT_MS, OWNERS_TOLD_MAX};
 use crate::store::{Ask, Filed, JoinLook, RequestLimits, StoreError};
 
 /// Keeps the owner's word on a session key; the same again is fine.
@@ -209,11 +209,11 @@ fn check_share(
     Ok(())
 }
 
-/// Returns the seats of the room's owner.
+/// Returns the seats of the room's owner, as far as they are told.
 fn owners(db: &Connection, now: UnixMillis, room: &Room) -> Result<Vec<AgentId>, StoreError> {
     let mut query =
-        db.prepare_cached("SELECT agent FROM insider WHERE room = ?1 AND owner = 1 AND until > ?2")?;
-    let rows = query.query_map((room.no, now), |row| row.get(0).map(AgentId::from_bytes))?;
+        db.prepare_cached("SELECT agent FROM insider WHERE room = ?1 AND owner = 1 AND until > ?2 LIMIT ?3")?;
+    let rows = query.query_map((room.no, now, OWNERS_TOLD_MAX), |row| row.get(0).map(AgentId::from_bytes))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -329,18 +329,23 @@ pub(super) fn pass(
     Ok(is_live.then_some(Access::Join(invite)))
 }
 
-/// Drops requests that are over. Those whose key admits nobody any more are over in a day: until then who asked is told so.
+/// Drops requests that are over.
 pub(super) fn expire(db: &Connection, now: UnixMillis, batch_rows: u64) -> Result<usize, StoreError> {
-    db.prepare_cached(
-        "UPDATE request SET expires = ?2 WHERE decided = 0 AND expires > ?2
-             AND NOT EXISTS (SELECT 1 FROM live_key WHERE live_key.room = request.room
-                 AND live_key.invite = request.invite AND live_key.expires > ?1)",
-    )?
-    .execute((now, now.saturating_add(DEAD_REQUEST_KEPT_MS)))?;
     let over = db
         .prepare_cached(
             "DELETE FROM request WHERE no IN (SELECT no FROM request WHERE expires <= ?1 ORDER BY expires LIMIT ?2)",
         )?
         .execute((now, batch_rows))?;
     Ok(over)
+}
+
+/// Has requests whose key admits nobody any more be over in a day: until then who asked is told so.
+pub(super) fn shorten_dead(db: &Connection, now: UnixMillis) -> Result<(), StoreError> {
+    db.prepare_cached(
+        "UPDATE request SET expires = ?2 WHERE decided = 0 AND expires > ?2
+             AND NOT EXISTS (SELECT 1 FROM live_key WHERE live_key.room = request.room
+                 AND live_key.invite = request.invite AND live_key.expires > ?1)",
+    )?
+    .execute((now, now.saturating_add(DEAD_REQUEST_KEPT_MS)))?;
+    Ok(())
 }

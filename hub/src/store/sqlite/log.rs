@@ -329,9 +329,10 @@ pub(super) fn find(
     let (lowest, highest) = prefix.range();
     let mut query = db.prepare_cached(
         "SELECT reference.seq, reference.blob, coalesce(binding.gone, 1), room.id
-         FROM (SELECT room, min(floor) AS floor FROM insider WHERE agent = ?1 AND until > ?2 GROUP BY room) AS own
-         JOIN room ON room.no = own.room
-         JOIN reference ON reference.room = room.no AND reference.seq > own.floor
+         FROM reference INDEXED BY reference_blob
+         CROSS JOIN (SELECT room, min(floor) AS floor FROM insider WHERE agent = ?1 AND until > ?2 GROUP BY room) AS own
+             ON own.room = reference.room AND own.floor < reference.seq
+         JOIN room ON room.no = reference.room
          LEFT JOIN binding ON binding.room = reference.room AND binding.blob = reference.blob
          WHERE reference.blob BETWEEN ?3 AND ?4
          ORDER BY room.no, reference.seq DESC, reference.blob LIMIT ?5",

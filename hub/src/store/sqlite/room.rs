@@ -3,7 +3,7 @@
 use protocol::frame::{RoomList, RoomRow};
 use protocol::id::RoomId;
 use protocol::key::{AgentId, HubId};
-use protocol::limits::READERS_MAX;
+use protocol::limits::{READERS_MAX, SEAT_MILLIS_MAX};
 use protocol::room::room_id;
 use protocol::signed::Verified;
 use protocol::statement::{Genesis, LogPoint, Seat, UnixMillis};
@@ -57,6 +57,15 @@ pub(super) fn note_seat(db: &Connection, seat: &Verified<Seat>) -> Result<(), St
         .prepare_cached("SELECT 1 FROM seat WHERE agent = ?1 AND user = ?2")?
         .exists((agent.as_bytes(), user.as_bytes()))?;
     if is_kept { Ok(()) } else { Err(StoreError::TooMany { what: "users of an agent" }) }
+}
+
+/// Drops words on seats of users without a room, once no older word could hold any more.
+pub(super) fn expire_seats(db: &Connection, now: UnixMillis, batch_rows: u64) -> Result<usize, StoreError> {
+    let mut delete = db.prepare_cached(
+        "DELETE FROM seat WHERE (agent, user) IN (SELECT agent, user FROM seat WHERE issued <= ?1
+             AND NOT EXISTS (SELECT 1 FROM room WHERE room.owner = seat.user) LIMIT ?2)",
+    )?;
+    Ok(delete.execute((now.saturating_sub(SEAT_MILLIS_MAX), batch_rows))?)
 }
 
 /// Opens the room, unless it is open.

@@ -1,13 +1,14 @@
 //! Asking to join: keys, limits, waiting, and what somebody is told who is not in.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use protocol::frame::{Event, Find, HubFrame, RequestKind, Rooms};
 use protocol::refusal::RefusalCode as Code;
 use protocol::statement::Key;
 
 use super::*;
-use crate::fanout::Wake as _;
+use crate::fanout::{Waiter as _, Wake as _};
 
 impl Bench {
     async fn join_from(
@@ -135,6 +136,27 @@ async fn who_waits_for_a_decision_is_woken_by_it() {
 }
 
 #[tokio::test]
+async fn what_others_may_wait_for_wakes_them_once() {
+    let bench = Bench::new(Limits::default());
+    let (ana, ben) = (player(0, 1), player(1, 1));
+    let room = bench.in_session(&ana, 5).await;
+    let mut waiter = bench.service.wake.wait_for(room);
+    let mut woken = async || tokio::time::timeout(Duration::ZERO, waiter.news()).await.is_ok();
+    let admitted = bench.admit(&ana, room, &ben, true).await.unwrap();
+    assert!(woken().await, "by an act");
+    let hello = post(&ben, room, 1, HELLO);
+    for first in [true, false] {
+        bench.ask(&ben, Request::Post(hello.clone())).await.unwrap();
+        assert_eq!(woken().await, first, "by a message, and not by its repetition");
+    }
+    bench.ask(&ana, Request::RevokeKey(RevokeKey { room, invite: invite(0).public() })).await.unwrap();
+    assert!(woken().await, "by the end of a key");
+    let pull = Pull { room, after: admitted, limit: 9, bodies: true, wait_ms: None };
+    bench.ask(&ben, Request::Pull(pull)).await.unwrap();
+    assert!(!woken().await, "not by a look");
+}
+
+#[tokio::test]
 async fn every_seat_of_the_owner_is_told_of_a_request_once() {
     let bench = Bench::new(Limits::default());
     let (ana, twin, ben) = (player(0, 1), player(0, 2), player(1, 1));
@@ -147,10 +169,10 @@ async fn every_seat_of_the_owner_is_told_of_a_request_once() {
     }
     for ear in &mut ears {
         assert_eq!(ear.next().await, Event { event: Event::REQUESTS.into(), room: Some(room) });
-        let more = tokio::time::timeout(std::time::Duration::ZERO, ear.next()).await;
+        let more = tokio::time::timeout(Duration::ZERO, ear.next()).await;
         assert!(more.is_err(), "{more:?}");
     }
-    assert!(tokio::time::timeout(std::time::Duration::ZERO, stranger.next()).await.is_err());
+    assert!(tokio::time::timeout(Duration::ZERO, stranger.next()).await.is_err());
     for (player, rooms) in [(&ana, vec![room]), (&twin, vec![room]), (&ben, vec![])] {
         assert_eq!(bench.service.awaiting(player.agent()).await, Ok(rooms));
     }

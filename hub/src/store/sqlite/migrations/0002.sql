@@ -70,6 +70,10 @@ CREATE TABLE standing (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX standing_agent ON standing (agent) WHERE member = 1;
 
+-- By user for who owns rooms, by age for what nobody needs any more.
+CREATE INDEX seat_user ON seat (user);
+CREATE INDEX seat_issued ON seat (issued);
+
 -- Who is in which room, until when and from where on: the one rule behind every request.
 CREATE VIEW insider (room, agent, owner, until, floor, floor_log) AS
     SELECT room.no, seat.agent, 1, seat.expires, 0, room.id
