@@ -76,7 +76,8 @@ impl Player {
         max_uses: u64,
     ) -> Verified<Key> {
         let (issued, expires) = (START, START + life);
-        sign(&self.user, Key { room, invite, issued, expires, max_uses, auto: false, needs: Vec::new() })
+        let (auto, no_history, needs) = (false, false, Vec::new());
+        sign(&self.user, Key { room, invite, issued, expires, max_uses, auto, no_history, needs })
     }
 
     /// Asks to join `room` by `invite`.

@@ -157,6 +157,9 @@ pub struct Key {
     /// Whether any connected seat of the owner admits whoever asks.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub auto: bool,
+    /// Whether whoever comes by it gets nothing of what was said before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_history: bool,
     /// Features without which the key is void.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<String>,

@@ -232,7 +232,7 @@ impl Client {
     ) -> Result<Decision, Error> {
         let no_history = match no_history {
             Some(no_history) => no_history,
-            None => self.record(room)?.load()?.no_history,
+            None => request.is_without_history || self.record(room)?.load()?.no_history,
         };
         let joiner = Agent { id: request.agent, name: request.name.clone() };
         self.act(room, |at| {

@@ -28,6 +28,8 @@ pub(super) struct KeyTerms {
     pub(super) max_uses: u64,
     /// Whether whoever asks by it comes in.
     pub(super) auto: bool,
+    /// Whether who comes by it gets nothing of what was said before.
+    pub(super) no_history: bool,
 }
 
 impl Client {
@@ -57,15 +59,19 @@ impl Client {
         Ok(Keys { room, keys: keys.collect() })
     }
 
-    /// Makes another key for the session of this call.
+    /// Makes another key for the session of this call. Where the session was opened so that joiners get no history, that goes for
+    /// who comes by this key too.
     ///
     /// # Errors
     /// [`SessionError::KeyBounds`] for terms that cannot be; [`SessionError::NotOwner`] and [`SessionError::NoUserKey`] for who
     /// may not; as [`Client::room`] otherwise.
     pub async fn new_key(&mut self, ttl: Duration, max_uses: u64, auto: bool) -> Result<NewKey, Error> {
-        let terms = KeyTerms { ttl, max_uses, auto };
+        let mut terms = KeyTerms { ttl, max_uses, auto, no_history: false };
         terms.check()?;
         let room = self.owned().await?;
+        let mut others = own_keys(self.gate(room).await?.keys, room, self.rooms[&room].owner());
+        // The record of a session that another machine opened is there; its keys tell what it was opened with.
+        terms.no_history = self.record(room)?.load()?.no_history || others.any(|(_, key, _)| key.no_history);
         self.make_key(room, terms).await
     }
 
@@ -113,8 +119,9 @@ impl Client {
         let issued = seat::now();
         let ttl = i64::try_from(terms.ttl.as_millis()).unwrap_or(i64::MAX);
         let expires = issued.saturating_add(ttl);
-        let (max_uses, auto) = (terms.max_uses, terms.auto);
-        let statement = Key { room, invite: id, issued, expires, max_uses, auto, needs: Vec::new() };
+        let KeyTerms { max_uses, auto, no_history, .. } = terms;
+        let needs = Vec::new();
+        let statement = Key { room, invite: id, issued, expires, max_uses, auto, no_history, needs };
         let key = signed::sign(self.user_key_of(room)?, statement).signed().clone();
         match self.link.request(Request::PutKey(PutKey { key })).await? {
             Answer::PutKey(_) => {}

@@ -43,7 +43,8 @@ impl Client {
     /// for terms of a key that cannot be, both before anything is done; [`SessionError::NoUserKey`] where there is none;
     /// [`Error::Link`] and [`Error::Seat`] as ever.
     pub async fn open_session(&mut self, open: OpenSession) -> Result<report::Open, Error> {
-        let terms = KeyTerms { ttl: open.ttl, max_uses: open.max_uses, auto: open.auto };
+        let terms =
+            KeyTerms { ttl: open.ttl, max_uses: open.max_uses, auto: open.auto, no_history: open.no_history };
         terms.check()?;
         let bodies = bodies(open.topic.as_deref(), open.recap.as_deref(), self.body_bytes_max())?;
         let user_key = self

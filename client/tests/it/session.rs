@@ -157,6 +157,26 @@ async fn without_history_a_joiner_sees_nothing_of_what_was_said_before() {
 }
 
 #[tokio::test]
+async fn the_owners_other_machine_admits_without_history_where_the_session_was_opened_so() {
+    let scene = Scene::open();
+    let mut ana = scene.owner("app").await;
+    let first = opened(&mut ana, OpenSession { no_history: true, ..about("secret plans") }).await;
+    let file = scene.home.path().join("user.key");
+    client::export_user(&scene.settings("ana", "app"), &file).unwrap();
+    let elsewhere = scene.settings("ana at home", "app");
+    client::import_user(&elsewhere, &file).unwrap();
+    let mut there = Client::connect(elsewhere, None).await.unwrap();
+    there.use_session(Some(&ana.room().await.unwrap().to_string())).await.unwrap();
+    let second: SessionKey = there.new_key(DAY, 5, false).await.unwrap().key.parse().unwrap();
+    for (user, key) in [("ben", &first), ("carl", &second)] {
+        let mut joiner = scene.member(&mut there, user, key).await;
+        let admission = format!("owner Admit {user}/app");
+        assert_eq!(lines(&joiner.log(Some(0), 100).await.unwrap()), [admission.as_str()]);
+    }
+    scene.hub.kill();
+}
+
+#[tokio::test]
 async fn a_denial_is_final() {
     let scene = Scene::open();
     let mut ana = scene.owner("app").await;

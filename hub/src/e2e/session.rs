@@ -32,7 +32,16 @@ impl Peer {
         let room = room_id(&genesis);
         let issued = SystemClock.now();
         let (invite, expires) = (key.public(), issued + DAY);
-        let key = Key { room, invite, issued, expires, max_uses: 5, auto: false, needs: Vec::new() };
+        let key = Key {
+            room,
+            invite,
+            issued,
+            expires,
+            max_uses: 5,
+            auto: false,
+            no_history: false,
+            needs: Vec::new(),
+        };
         let key = sign(&owner.user, key).signed().clone();
         self.ask(Request::PutKey(PutKey { key })).await.unwrap();
         room

@@ -25,6 +25,8 @@ pub struct CheckedRequest {
     pub is_auto: bool,
     /// How many the owner said that the invite admits.
     pub max_uses: u64,
+    /// Whether the owner said that whoever comes by the key gets nothing of what was said before.
+    pub is_without_history: bool,
     /// When the agent signed it, by its own clock.
     pub asked: UnixMillis,
     /// When the hub first saw it, by the hub's word.
@@ -143,6 +145,7 @@ pub fn check_request(
         invite: said.invite,
         is_auto: key.statement().auto,
         max_uses: key.statement().max_uses,
+        is_without_history: key.statement().no_history,
         asked: said.asked,
         first_seen: request.first_seen,
     })

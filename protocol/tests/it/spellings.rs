@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::values::{
     JOIN_SECRET, admission, asked, blob, bundle, denial, end, farewell, handoff, hello, home, hub, hub_proof,
-    invite, join, key, login, open_key, removal, seat, service, session, session_key, unknown, user, vouched,
+    invite, join, key, key_without_history, login, open_key, removal, seat, service, session, session_key,
+    unknown, user, vouched,
 };
 use crate::vectors::compare;
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -171,6 +172,7 @@ fn every_type_of_statement_is_what_its_vector_says() {
         statement_vector("a message that leaves and needs a feature", &farewell()),
         statement_vector("a session key", &key()),
         statement_vector("a session key that admits whoever asks", &open_key()),
+        statement_vector("a session key whose joiners get no history", &key_without_history()),
         statement_vector("a request to join", &asked()),
         statement_vector("an admission", &admission()),
         statement_vector("a denial", &denial()),
@@ -191,6 +193,7 @@ fn every_type_of_statement_is_what_its_vector_says() {
             "a message that leaves and needs a feature" => check_statement(&vector, &farewell()),
             "a session key" => check_statement(&vector, &key()),
             "a session key that admits whoever asks" => check_statement(&vector, &open_key()),
+            "a session key whose joiners get no history" => check_statement(&vector, &key_without_history()),
             "a request to join" => check_statement(&vector, &asked()),
             "an admission" => check_statement(&vector, &admission()),
             "a denial" => check_statement(&vector, &denial()),

@@ -153,6 +153,7 @@ pub(crate) fn key() -> Verified<Key> {
         expires: NOW + 7 * DAY,
         max_uses: 3,
         auto: false,
+        no_history: false,
         needs: Vec::new(),
     };
     signed::sign(&user(), key)
@@ -202,6 +203,10 @@ pub(crate) fn admission() -> Verified<Membership> {
 
 pub(crate) fn open_key() -> Verified<Key> {
     signed::sign(&user(), Key { auto: true, max_uses: 256, ..key().statement().clone() })
+}
+
+pub(crate) fn key_without_history() -> Verified<Key> {
+    signed::sign(&user(), Key { no_history: true, ..key().statement().clone() })
 }
 
 pub(crate) fn denial() -> Verified<Membership> {

@@ -163,8 +163,9 @@ impl Member {
     #[must_use]
     pub fn sign_key(&self, room: RoomId, secret: u8, auto: bool) -> Signed<Key> {
         let invite = SessionKey::new([secret; 16], room.room12(), None).invite_key().public();
-        let key =
-            Key { room, invite, issued: now(), expires: now() + DAY, max_uses: 8, auto, needs: Vec::new() };
+        let (issued, expires) = (now(), now() + DAY);
+        let (max_uses, no_history, needs) = (8, false, Vec::new());
+        let key = Key { room, invite, issued, expires, max_uses, auto, no_history, needs };
         signed::sign(&self.user, key).signed().clone()
     }
 
