@@ -27,7 +27,8 @@ pub use link::transfer::Progress;
 pub use push::{Posted, Undelivered};
 pub use seat::{InUse, VerifiedBlob, in_use};
 pub use session::{
-    JoinOutcome, Joining, OpenSession, SessionError, Tended, Thing, export_user, import_user, whereabouts,
+    JoinOutcome, Joining, NotLetIn, OpenSession, SessionError, Tended, Thing, export_user, import_user,
+    whereabouts,
 };
 pub use settings::Settings;
 

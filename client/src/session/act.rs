@@ -4,6 +4,7 @@ use protocol::frame::{Answer, Append, Request};
 use protocol::id::RoomId;
 use protocol::key::UserKey;
 use protocol::refusal::RefusalCode;
+use protocol::room::Members;
 use protocol::signed;
 use protocol::statement::{LogPoint, Membership, Op, RoomKind};
 
@@ -34,7 +35,7 @@ impl Client {
             of: agent,
         });
         let member: Agent = select(Thing::Member, selector, named)?;
-        self.act(room, |_| Op::Remove { agent: member.id }).await?;
+        self.act(room, |_, _| Ok(Op::Remove { agent: member.id })).await?;
         Ok(Decision { room, joiner: member, state: protocol::frame::JoinerState::Removed })
     }
 
@@ -45,7 +46,7 @@ impl Client {
     /// As [`Client::kick`].
     pub async fn close_session(&mut self) -> Result<Send, Error> {
         let room = self.owned().await?;
-        self.act(room, |_| Op::Close).await?;
+        self.act(room, |_, _| Ok(Op::Close)).await?;
         self.use_no_more(room)?;
         let seq = self.rooms[&room].members().closed().unwrap_or_default();
         Ok(Send { room, seq })
@@ -68,19 +69,19 @@ impl Client {
         Ok(self.seat.user_key().ok_or_else(missing)?)
     }
 
-    /// Does what `op` makes of the verified end of the log, and returns where the act stands; `None` when it has become
+    /// Does what `op` makes of the members and the verified end of the log, and returns where the act stands; `None` when it has become
     /// needless. Where another seat of the owner was faster, the room is read on and the question asked anew.
     pub(super) async fn act(
         &mut self,
         room: RoomId,
-        op: impl Fn(LogPoint) -> Op,
+        op: impl Fn(&Members, LogPoint) -> Result<Op, SessionError>,
     ) -> Result<Option<u64>, Error> {
         let mut last = None;
         for _ in 0..ACT_AGAIN_MAX {
             let known = &self.rooms[&room];
             known.check_fork()?;
             let (members, head) = (known.members(), known.state().head());
-            let op = op(head);
+            let op = op(members, head)?;
             match members.check_act(&op, head.seq + 1, self.limits().members_max) {
                 Ok(()) => {}
                 Err(error) if error.is_done(&op) => return Ok(None),

@@ -89,6 +89,12 @@ pub enum SessionError {
     /// There is nothing in what should be said.
     #[error("there is nothing to send")]
     Empty,
+    /// The key by which somebody asks has admitted as many as it may.
+    #[error("the key by which {joiner:?} asks has admitted as many as it may")]
+    KeyUsedUp {
+        /// By which name.
+        joiner: String,
+    },
     /// A key lives longer, or admits more, than may be.
     #[error("a key lives for 1 second to 366 days and admits 1 to 256")]
     KeyBounds,
@@ -142,6 +148,7 @@ impl SessionError {
                 ActError::Home | ActError::Unlawful | ActError::Member | ActError::Unknown => "conflict",
             },
             Self::Admission(_) => "verification_failed",
+            Self::KeyUsedUp { .. } => "key_refused",
             Self::OtherHub { .. } => "wrong_hub",
             Self::TooLong { .. } => "too_large",
             Self::Clock { .. } => "wrong_clock",
@@ -178,6 +185,7 @@ impl SessionError {
                 "say it in fewer words, or hand it over as a commit with `git parler push`"
             }
             Self::Empty => "write the text behind the command, or `-` to read it from standard input",
+            Self::KeyUsedUp { .. } => "make another with `git parler key new` and let them join by that",
             Self::KeyBounds => "choose within that with `--ttl` and `--max-uses`",
             Self::Clock { .. } => "set the right time here, or ask who runs the hub to",
         };

@@ -5,8 +5,8 @@ use std::time::Duration;
 use protocol::frame::{Answer, JoinerState, KeyRow, RequestList, Requests};
 use protocol::frame::{JoinRequest, Request};
 use protocol::id::RoomId;
-use protocol::key::InviteId;
-use protocol::room::{ActError, CheckedRequest, Standing, check_request};
+use protocol::key::{AgentId, InviteId};
+use protocol::room::{ActError, CheckedRequest, Members, Standing, check_request};
 use protocol::statement::{Admit, Key, Op, Role};
 use protocol::words::words;
 
@@ -25,6 +25,15 @@ pub struct Tended {
     pub let_in: Vec<Decision>,
     /// How many wait for a decision.
     pub waiting: u64,
+}
+
+/// Somebody who was not let in although a key says so.
+#[derive(Debug)]
+pub struct NotLetIn {
+    /// Who asks.
+    pub joiner: Agent,
+    /// Why not.
+    pub error: Error,
 }
 
 /// Who asks to join a room, checked.
@@ -76,21 +85,26 @@ impl Client {
             other => other?,
         };
         let joiner = Agent { id: request.agent, name: request.name.clone() };
-        self.act(room, |_| Op::Deny { agents: vec![joiner.id] }).await?;
+        self.act(room, |_, _| Ok(Op::Deny { agents: vec![joiner.id] })).await?;
         Ok(Decision { room, joiner, state: JoinerState::Denied })
     }
 
-    /// Lets everybody into the session of this call who asks by a key that says so, except whom the owner has put out before.
+    /// Lets everybody into the session of this call who asks by a key that says so, as long as the key does, except whom the
+    /// owner has put out before. Who cannot be let in keeps nobody else out.
     ///
     /// # Errors
-    /// As [`Client::approve`].
-    pub async fn approve_auto(&mut self) -> Result<Vec<Decision>, Error> {
+    /// [`SessionError::NotOwner`] and [`SessionError::NoUserKey`] for who may not; [`Error::Forked`]; as [`Client::room`]
+    /// otherwise.
+    pub async fn approve_auto(&mut self) -> Result<Vec<Result<Decision, NotLetIn>>, Error> {
         let room = self.owned().await?;
         let gate = self.gate(room).await?;
+        self.rooms[&room].check_fork()?;
         let mut decisions = Vec::new();
         for request in &gate.offered {
-            if self.comes_in_unasked(room, request) && !self.is_used_up(room, request) {
-                decisions.push(self.admit(room, request, None).await?);
+            if self.comes_in_unasked(room, request) && !is_used_up(self.rooms[&room].members(), request) {
+                let joiner = Agent { id: request.agent, name: request.name.clone() };
+                let admitted = self.admit(room, request, None).await;
+                decisions.push(admitted.map_err(|error| NotLetIn { joiner, error }));
             }
         }
         Ok(decisions)
@@ -116,7 +130,7 @@ impl Client {
     async fn tend(&mut self, room: RoomId, gate: &Gate, tended: &mut Tended) {
         let may_sign = self.user_key_of(room).is_ok() && self.rooms[&room].fork().is_none();
         for request in &gate.offered {
-            if self.is_used_up(room, request) {
+            if is_used_up(self.rooms[&room].members(), request) {
                 continue;
             }
             let decision = match may_sign && self.comes_in_unasked(room, request) {
@@ -139,11 +153,6 @@ impl Client {
 
     fn was_removed(&self, room: RoomId, request: &CheckedRequest) -> bool {
         self.rooms[&room].members().standing(&request.agent).is_some_and(Standing::is_removed)
-    }
-
-    /// Says whether the key of a request has admitted as many as it may, as the room stands now.
-    fn is_used_up(&self, room: RoomId, request: &CheckedRequest) -> bool {
-        self.rooms[&room].members().uses(&request.invite) >= request.max_uses
     }
 
     /// Waits until the hub says that somebody asks to join, at most as long as `wait`; then [`Client::requests`] has more to
@@ -183,15 +192,14 @@ impl Client {
 
     fn check(&self, room: RoomId, request: &JoinRequest, revoked: &[InviteId], gate: &mut Gate) {
         let (id, members) = (request.ask.join.by(), self.rooms[&room].members());
-        let is_member = members.standing(&id).is_some_and(|of| of.admission(u64::MAX).is_some());
-        if is_member || members.is_denied(&id) {
+        if is_member(members, &id) || members.is_denied(&id) {
             // Decided meanwhile, whatever the hub still lists.
             return;
         }
         let checked = check_request(request, self.hub(), room, members.owner(), seat::now());
         match checked {
             Err(fault) => gate.rejected.push(RejectedRequest { id, reason: fault.to_string() }),
-            Ok(checked) if self.is_used_up(room, &checked) => {
+            Ok(checked) if is_used_up(members, &checked) => {
                 let reason = "the key of the request has admitted as many as it may".to_owned();
                 gate.rejected.push(RejectedRequest { id, reason });
             }
@@ -235,8 +243,12 @@ impl Client {
             None => request.is_without_history || self.record(room)?.load()?.no_history,
         };
         let joiner = Agent { id: request.agent, name: request.name.clone() };
-        self.act(room, |at| {
-            Op::Admit(Admit {
+        self.act(room, |members, at| {
+            // Each time anew: another seat of the owner may have let in somebody else by the key.
+            if !is_member(members, &request.agent) && is_used_up(members, request) {
+                return Err(SessionError::KeyUsedUp { joiner: request.name.clone() });
+            }
+            Ok(Op::Admit(Admit {
                 agent: request.agent,
                 name: request.name.clone(),
                 role: Role::Member,
@@ -244,7 +256,7 @@ impl Client {
                 at,
                 key: Some(request.invite),
                 user: request.user,
-            })
+            }))
         })
         .await?;
         Ok(Decision { room, joiner, state: JoinerState::Member })
@@ -261,8 +273,7 @@ impl Client {
             of: agent,
         });
         let joiner: Agent = select(Thing::Joiner, selector, named)?;
-        let is_member = members.standing(&joiner.id).is_some_and(|of| of.admission(u64::MAX).is_some());
-        match (wanted, is_member, members.is_denied(&joiner.id)) {
+        match (wanted, is_member(members, &joiner.id), members.is_denied(&joiner.id)) {
             (JoinerState::Member, true, _) | (JoinerState::Denied, false, true) => {
                 Ok(Decision { room, joiner, state: wanted })
             }
@@ -281,6 +292,15 @@ fn selected<'a>(selector: &str, offered: &'a [CheckedRequest]) -> Result<&'a Che
         name: Some(request.name.clone()),
     });
     select(Thing::Joiner, selector, named)
+}
+
+fn is_member(members: &Members, agent: &AgentId) -> bool {
+    members.standing(agent).is_some_and(|of| of.admission(u64::MAX).is_some())
+}
+
+/// Says whether the key of a request has admitted as many as it may.
+fn is_used_up(members: &Members, request: &CheckedRequest) -> bool {
+    members.uses(&request.invite) >= request.max_uses
 }
 
 /// Returns the keys of a room that its owner made, with what is known of them.

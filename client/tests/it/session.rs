@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use client::report::{MessageKind, Received, Signature};
 use client::settings::RoomChoice;
-use client::{Client, Error, JoinOutcome, OpenSession, SessionError, Settings};
+use client::{Client, Error, JoinOutcome, NotLetIn, OpenSession, SessionError, Settings};
 use protocol::frame::JoinerState;
 use protocol::invite::SessionKey;
 
@@ -355,8 +355,8 @@ async fn a_key_that_says_so_lets_in_whoever_asks_and_no_other_key_does() {
         let joining = joiner.join(key, user).await.unwrap();
         joiners.push((joiner, joining));
     }
-    let names = |decisions: Vec<client::report::Decision>| {
-        decisions.into_iter().map(|decision| decision.joiner.name).collect::<Vec<_>>()
+    let names = |decisions: Vec<Result<client::report::Decision, NotLetIn>>| {
+        decisions.into_iter().map(|decision| decision.unwrap().joiner.name).collect::<Vec<_>>()
     };
     assert_eq!(names(ana.approve_auto().await.unwrap()), ["ben", "dora"]);
     assert!(ana.approve_auto().await.unwrap().is_empty());
@@ -367,6 +367,26 @@ async fn a_key_that_says_so_lets_in_whoever_asks_and_no_other_key_does() {
     assert_eq!(outcomes, [true, false, true]);
     // Whoever asks by a key that has let in as many as it may learns no more than that it is refused.
     assert_eq!(ana.revoke_key(&auto.to_string()).await.unwrap().state, client::report::KeyState::Revoked);
+    scene.hub.kill();
+}
+
+#[tokio::test]
+async fn by_a_key_with_one_use_left_the_owners_seats_let_in_one() {
+    let scene = Scene::open();
+    let mut one = scene.owner("one").await;
+    let key = opened(&mut one, OpenSession { max_uses: 1, ..about("ship it") }).await;
+    let mut two = scene.owner("two").await;
+    two.use_session(Some("ship it")).await.unwrap();
+    for user in ["ben", "carl"] {
+        scene.joiner(user, &key).await.unwrap().join(&key, user).await.unwrap();
+    }
+    let (ben, carl) = tokio::join!(one.approve("ben", None), two.approve("carl", None));
+    let error = match (ben, carl) {
+        (Ok(_), Err(error)) | (Err(error), Ok(_)) => error,
+        other => panic!("{other:?}"),
+    };
+    assert!(matches!(error, Error::Session(SessionError::KeyUsedUp { .. })), "nothing was signed: {error}");
+    assert_eq!(refusal(&error), "key_refused");
     scene.hub.kill();
 }
 

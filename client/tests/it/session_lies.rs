@@ -10,7 +10,7 @@ use kit::{LyingHub, Member};
 use protocol::frame::{Answer, ChainPage, JoinStanding, JoinerState, Request, RequestList, Requests, Rooms};
 use protocol::id::Digest;
 use protocol::invite::SessionKey;
-use protocol::refusal::RefusalCode;
+use protocol::refusal::{Refusal, RefusalCode};
 use protocol::room::{AdmissionError, ChainEnd};
 use protocol::signed::Signed;
 use protocol::statement::{Genesis, RoomKind};
@@ -157,6 +157,26 @@ async fn a_revoked_key_lets_nobody_in_whatever_the_hub_makes_of_it() {
     let keys = ana.keys().await.unwrap().keys;
     let revoked = keys.iter().find(|key| key.auto).unwrap();
     assert_eq!(revoked.state, KeyState::Revoked);
+}
+
+#[tokio::test]
+async fn who_cannot_be_let_in_keeps_nobody_else_out() {
+    let (_home, hub, mut ana, _ben, _key) = asked(7).await;
+    let auto: SessionKey = ana.new_key(DAY, 5, true).await.unwrap().key.parse().unwrap();
+    for (seed, name) in [(9, "eve"), (10, "carl")] {
+        Member::log_in(seed, &hub.origin()).unwrap().join(&auto, name).unwrap();
+    }
+    let mut refused = 0;
+    hub.lie(move |asking, answer| {
+        if matches!(asking.request, Request::Append(_)) && refused == 0 {
+            refused += 1;
+            *answer = Err(Refusal::key_refused());
+        }
+    });
+    let decisions = ana.approve_auto().await.unwrap();
+    let [Err(not_let_in), Ok(decision)] = &decisions[..] else { panic!("{decisions:?}") };
+    assert_eq!((not_let_in.joiner.name.as_str(), not_let_in.error.code()), ("eve", "key_refused"));
+    assert_eq!(decision.joiner.name, "carl");
 }
 
 #[tokio::test]

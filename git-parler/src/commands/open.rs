@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use client::report::JoinRequest;
 use client::settings::HubAddress;
-use client::{Client, OpenSession};
+use client::{Client, NotLetIn, OpenSession};
 use protocol::limits::RECAP_BYTES_MAX;
 
 use crate::cli::Open;
@@ -15,7 +15,7 @@ use crate::commands::send::text_of;
 use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::ui::{Paint, Questions};
-use crate::{network, when};
+use crate::{feed, network, when};
 
 pub(crate) fn run(context: &Context, arguments: &Open) -> Result<(), Failure> {
     let is_asking = arguments.wait && !arguments.key.auto_approve;
@@ -78,9 +78,18 @@ async fn stay(context: &Context, client: &mut Client, is_asking: bool) -> Result
     let ui = &context.ui;
     ui.wait("Waiting for somebody to join; Ctrl-C ends the waiting, not the session.");
     if !is_asking {
+        let mut known = BTreeSet::new();
         loop {
             for decision in client.approve_auto().await? {
-                ui.remark(requests::told(&decision));
+                match decision {
+                    Ok(decision) => ui.remark(requests::told(&decision)),
+                    // Once each; they are tried again with everybody who asks later.
+                    Err(NotLetIn { joiner, error }) if known.insert(joiner.id) => {
+                        let why = Failure::from(error).message;
+                        ui.warn(format_args!("{} could not be let in: {why}", feed::name(&joiner)));
+                    }
+                    Err(_) => {}
+                }
             }
             client.wait_for_requests(WAIT_AT_ONCE).await;
         }
