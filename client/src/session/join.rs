@@ -95,8 +95,11 @@ impl Client {
             let standing = match asked {
                 Ok(Answer::JoinState(standing)) => standing,
                 Ok(_) => unreachable!("an answer is read by the kind of its request"),
-                // The hub keeps requests for some days only. A new one is as good.
+                // The hub keeps requests for some days only. Who was let in needs none, and for others a new one is as good.
                 Err(error) if error.refusal() == Some(RefusalCode::NotFound) && !joining.is_fresh => {
+                    if let Some(room) = self.room_of(joining).await? {
+                        return Ok(JoinOutcome::Member(room));
+                    }
                     self.file_anew(joining).await?;
                     continue;
                 }
@@ -146,15 +149,18 @@ impl Client {
 
     /// Hands a request in. It is on disk before, as signed, so that a crash in between files no second one.
     async fn file(&self, joining: &mut Joining) -> Result<(), Error> {
+        let before = joining.file.load()?.filter(|before| before.request.is_some());
         joining.file.save(&joining.record)?;
         let ask = Box::new(joining.record.ask.clone());
         let request: Digest = match self.link.request(Request::Join(ask)).await {
             Ok(Answer::Join(asked)) => asked.request,
             Ok(_) => unreachable!("an answer is read by the kind of its request"),
             Err(error) => {
-                if error.refusal().is_some() {
-                    // Not filed: the next attempt begins anew.
-                    joining.file.remove();
+                // Not filed: the next attempt begins anew. That this seat has asked before stays true.
+                match before {
+                    _ if error.refusal().is_none() => {}
+                    Some(before) => joining.file.save(&before)?,
+                    None => joining.file.remove(),
                 }
                 return Err(as_of_key(&self.settings, error).into());
             }
@@ -168,6 +174,23 @@ impl Client {
     async fn file_anew(&self, joining: &mut Joining) -> Result<(), Error> {
         joining.record = self.asking(&joining.key, &joining.name)?;
         self.file(joining).await
+    }
+
+    /// Looks for the room of a key among those that this seat is in, and takes it into use.
+    async fn room_of(&mut self, joining: &Joining) -> Result<Option<RoomId>, Error> {
+        let rows = match self.rows().await {
+            // Who may do nothing but ask is in no room.
+            Err(Error::Link(error)) if error.refusal() == Some(RefusalCode::NotFound) => return Ok(None),
+            rows => rows?,
+        };
+        let Some(row) = rows.into_iter().find(|row| row.room.room12() == joining.key.room12()) else {
+            return Ok(None);
+        };
+        match self.let_in(joining, Some(row.genesis)).await {
+            Ok(room) => Ok(Some(room)),
+            Err(Error::Session(SessionError::NotInRoom { .. } | SessionError::Admission(_))) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Checks that this seat was let in, and takes the room into use.

@@ -203,6 +203,40 @@ async fn an_admission_that_the_owner_has_not_signed_is_not_believed() {
     assert_eq!(ben.seat().in_use().unwrap(), None);
 }
 
+/// Forgets every request to join, as hubs do some days after the decision, and refuses new ones; it may hide all rooms too.
+fn forget_requests(hub: &LyingHub, hides_rooms: bool) {
+    hub.lie(move |asking, answer| match (asking.request, answer) {
+        (Request::JoinState(_), answer) => *answer = Err(Refusal::not_found()),
+        (Request::Join(_), answer) => *answer = Err(Refusal::key_refused()),
+        (Request::Rooms(_), Ok(Answer::Rooms(list))) if hides_rooms => list.rooms.clear(),
+        _ => {}
+    });
+}
+
+#[tokio::test]
+async fn who_is_in_enters_by_a_key_that_is_over_and_a_request_that_is_forgotten() {
+    let (home, hub, mut ana, mut ben, key) = asked(8).await;
+    ana.approve("ben/app", None).await.unwrap();
+    let mut joining = ben.join(&key, "ben/app").await.unwrap();
+    let entered = ben.join_state(&mut joining, None).await.unwrap();
+    ben.use_session(None).await.unwrap();
+    ana.revoke_key(&key.to_string()).await.unwrap();
+    let joins = || std::fs::read_dir(home.path().join("ben/p/joins")).unwrap().count();
+
+    forget_requests(&hub, false);
+    let mut again = ben.join(&key, "ben/app").await.unwrap();
+    assert_eq!(ben.join_state(&mut again, None).await.unwrap(), entered);
+    assert_eq!(JoinOutcome::Member(ben.room().await.unwrap()), entered);
+    // Where the hub shows no room either, the key is what is left. That he has asked stays known.
+    forget_requests(&hub, true);
+    let error = ben.join_state(&mut again, None).await.unwrap_err();
+    assert_eq!((error.code(), joins()), ("key_refused", 1));
+    hub.repent();
+    let mut again = ben.join(&key, "ben/app").await.unwrap();
+    assert_eq!(ben.join_state(&mut again, None).await.unwrap(), entered);
+    assert_eq!(joins(), 1);
+}
+
 #[tokio::test]
 async fn another_room_behind_a_key_is_not_entered() {
     let (_home, hub, _ana, mut ben, key) = asked(5).await;
