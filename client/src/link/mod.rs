@@ -7,6 +7,7 @@ mod dial;
 mod drive;
 mod tls;
 pub mod transfer;
+mod wait;
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use protocol::frame::{Answer, Chain, Pull, Pulled, Request};
 use protocol::id::Digest;
-use protocol::limits::PULL_WAIT_MILLIS_MAX;
 use protocol::refusal::RefusalCode;
 use protocol::room::{Flag, RangeChecks, RangeOutcome, Reading, extend, verify_range};
 use protocol::statement::LogPoint;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::Room;
 use crate::error::Error;
-use crate::limits::{BACKOFF_MAX, BACKOFF_MIN, CHAIN_PAGES_MAX};
+use crate::limits::CHAIN_PAGES_MAX;
 use crate::link::{Link, LinkError};
 
 /// What asking for a page gave.
@@ -218,28 +217,15 @@ impl Room {
     pub(super) async fn pull(&self, link: &Link, wanted: Wanted) -> Result<Pulled, LinkError> {
         let Wanted { after, limit, bodies, wait } = wanted;
         let until = wait.map(|wait| Instant::now() + wait);
-        let mut pause = BACKOFF_MIN;
-        loop {
-            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            let left = left.filter(|left| !left.is_zero());
-            let wait_ms = left.map(|left| {
-                u64::try_from(left.as_millis()).unwrap_or(u64::MAX).clamp(1, PULL_WAIT_MILLIS_MAX)
-            });
-            let pull = Pull { room: self.id(), after, limit, bodies, wait_ms };
-            match link.request(Request::Pull(pull)).await {
-                Ok(Answer::Pull(pulled)) => {
-                    let is_waiting = pulled.entries.is_empty() && pulled.end.seq == after && left.is_some();
-                    if !is_waiting {
-                        return Ok(pulled);
-                    }
-                }
-                Ok(_) => unreachable!("an answer is read by the kind of its request"),
-                Err(LinkError::Unreachable { .. }) if left.is_some() => {}
-                Err(error) => return Err(error),
-            }
-            // A hub that answers at once, whatever it was asked to wait for, must not keep us busy.
-            sleep(pause.min(left.unwrap_or_default())).await;
-            pause = (pause * 2).min(BACKOFF_MAX);
+        let room = self.id();
+        let ask = |wait_ms| Request::Pull(Pull { room, after, limit, bodies, wait_ms });
+        let is_wanted = |answer: &Answer| match answer {
+            Answer::Pull(pulled) => !pulled.entries.is_empty() || pulled.end.seq != after,
+            _ => true,
+        };
+        match link.request_until(until, ask, is_wanted).await? {
+            Answer::Pull(pulled) => Ok(pulled),
+            _ => unreachable!("an answer is read by the kind of its request"),
         }
     }
 }

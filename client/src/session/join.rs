@@ -5,11 +5,11 @@ use std::time::Duration;
 use protocol::frame::{Answer, AskToJoin, JoinState, JoinerState, Request};
 use protocol::id::{Digest, RoomId};
 use protocol::invite::SessionKey;
-use protocol::limits::PULL_WAIT_MILLIS_MAX;
 use protocol::refusal::RefusalCode;
 use protocol::room::room_id;
 use protocol::signed::{self, Signed};
 use protocol::statement::{ASK, Genesis, Join, is_name};
+use tokio::time::Instant;
 
 use super::SessionError;
 use super::record::{JoinFile, JoinRecord};
@@ -72,7 +72,7 @@ impl Client {
         Ok(joining)
     }
 
-    /// Says what became of a request, or waits for the decision as long as `wait`. Once it was for letting this seat in, the
+    /// Says what became of a request, or waits for the decision as long as `wait`; breaks of the connection do not end that. Once it was for letting this seat in, the
     /// proof of that is checked (the room is the key's, on this hub, and its owner has signed), and the room is in use.
     ///
     /// # Errors
@@ -83,15 +83,14 @@ impl Client {
         joining: &mut Joining,
         wait: Option<Duration>,
     ) -> Result<JoinOutcome, Error> {
-        let mut left = wait.unwrap_or_default();
+        let until = wait.map(|wait| Instant::now() + wait);
         loop {
-            let part = left.min(Duration::from_millis(PULL_WAIT_MILLIS_MAX));
             let Some(request) = joining.record.request else {
                 self.file(joining).await?;
                 continue;
             };
-            let wait_ms = (!part.is_zero()).then(|| u64::try_from(part.as_millis()).unwrap_or(u64::MAX));
-            let asked = self.link.request(Request::JoinState(JoinState { request, wait_ms })).await;
+            let ask = |wait_ms| Request::JoinState(JoinState { request, wait_ms });
+            let asked = self.link.request_until(until, ask, is_decided).await;
             let standing = match asked {
                 Ok(Answer::JoinState(standing)) => standing,
                 Ok(_) => unreachable!("an answer is read by the kind of its request"),
@@ -106,7 +105,7 @@ impl Client {
                 Err(error) => return Err(as_of_key(&self.settings, error).into()),
             };
             match standing.state {
-                JoinerState::Pending => {}
+                JoinerState::Pending => return Ok(JoinOutcome::Pending),
                 JoinerState::Denied => return Ok(JoinOutcome::Denied),
                 // That was another time, and this seat asks again.
                 JoinerState::Removed if !joining.is_fresh => {
@@ -121,10 +120,6 @@ impl Client {
                     let room = self.let_in(joining, standing.genesis).await?;
                     return Ok(JoinOutcome::Member(room));
                 }
-            }
-            left = left.saturating_sub(part);
-            if left.is_zero() {
-                return Ok(JoinOutcome::Pending);
             }
         }
     }
@@ -218,6 +213,10 @@ impl Joining {
     pub fn request(&self) -> Option<Digest> {
         self.record.request
     }
+}
+
+fn is_decided(answer: &Answer) -> bool {
+    !matches!(answer, Answer::JoinState(standing) if standing.state == JoinerState::Pending)
 }
 
 /// Returns an origin in its one spelling; what is none stays as it is, and is that of no hub.

@@ -10,6 +10,7 @@ mod rooms;
 mod shelf;
 mod storm;
 mod undelivered;
+mod waiting;
 mod weather;
 
 use std::path::{Path, PathBuf};

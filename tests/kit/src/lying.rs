@@ -11,6 +11,7 @@ mod transfer;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -80,6 +81,8 @@ struct Shared {
     hellos: Mutex<Vec<Hello>>,
     /// Other bytes for an id.
     substitutes: Mutex<BTreeMap<BlobId, Vec<u8>>>,
+    /// Whether it waits for nothing.
+    is_hasty: AtomicBool,
     pulse: watch::Sender<Pulse>,
     /// When it was made, by both clocks.
     base: (Instant, UnixMillis),
@@ -205,12 +208,18 @@ impl LyingHub {
         self.shared.tell();
     }
 
+    /// Waits for nothing any more, whatever it is asked to wait for.
+    pub fn answer_at_once(&self) {
+        self.shared.is_hasty.store(true, Ordering::Relaxed);
+    }
+
     /// Tells the truth again, to everybody and about everything.
     pub fn repent(&self) {
         *lock(&self.shared.lie) = None;
         *lock(&self.shared.edit) = None;
         *lock(&self.shared.nonce) = None;
         lock(&self.shared.substitutes).clear();
+        self.shared.is_hasty.store(false, Ordering::Relaxed);
         lock(&self.shared.shelf).shown.clear();
         self.shared.tell();
     }
@@ -328,6 +337,7 @@ impl Shared {
             nonce: Mutex::default(),
             hellos: Mutex::default(),
             substitutes: Mutex::default(),
+            is_hasty: AtomicBool::new(false),
             pulse: watch::Sender::new(Pulse::default()),
             base: (Instant::now(), now()),
         }

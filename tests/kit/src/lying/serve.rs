@@ -1,6 +1,7 @@
 //! The sockets of the lying hub: one thread, one task for each connection.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -178,7 +179,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             Request::Pull(protocol::frame::Pull { wait_ms: Some(wait), .. })
             | Request::JoinState(protocol::frame::JoinState { wait_ms: Some(wait), .. }) => {
-                let until = Instant::now() + Duration::from_millis(*wait);
+                let is_hasty = self.shared.is_hasty.load(Ordering::Relaxed);
+                let wait = if is_hasty { Duration::ZERO } else { Duration::from_millis(*wait) };
+                let until = Instant::now() + wait;
                 self.waiting.push((id, request, until));
                 self.look_again();
             }
