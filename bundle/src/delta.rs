@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use crate::limits::CANDIDATES_MAX;
+
 /// Where the blocks of a base stand, made once and asked by many targets.
 #[derive(Debug)]
 pub(crate) struct Index {
@@ -189,8 +191,6 @@ fn low_byte(value: usize) -> u8 {
 
 /// Matches are found by whole blocks of the base; with the extension backward none of 31 bytes is missed.
 const BLOCK: usize = 16;
-/// How many blocks of a bucket are compared.
-const CANDIDATES_MAX: usize = 32;
 /// A match this long is not searched for a longer one.
 const GOOD_MATCH: usize = 4096;
 /// An insert holds 1 to 127 bytes.

@@ -16,7 +16,7 @@ use crate::connect;
 use crate::header::{Header, HeaderError};
 use crate::inspect::Facts;
 use crate::install::{self, Policy};
-use crate::limits::Budgets;
+use crate::limits::{Budgets, RACES_MAX};
 use crate::progress::{Progress, Report, Stage};
 use crate::quarantine::{self, Quarantine};
 use crate::range::{Prerequisite, Tip};
@@ -140,9 +140,6 @@ pub fn import(
     }
     Import::begin(repo, file, options, report)?.run(file, report)
 }
-
-/// How often an import starts over because others made its references meanwhile.
-const RACES_MAX: usize = 3;
 
 /// Reads the header and scans the pack; returns both and the offset of the pack.
 pub(crate) fn open_bundle(

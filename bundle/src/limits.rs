@@ -193,3 +193,13 @@ impl Budget {
         }
     }
 }
+/// The largest buffer that is kept to be used again, in bytes.
+pub(crate) const SPARE_BYTES_MAX: usize = 64 << 10;
+/// Buffers that are kept to be used again.
+pub(crate) const SPARE_BUFFERS_MAX: usize = 4;
+/// Threads that check a pack.
+pub(crate) const THREADS_MAX: usize = 8;
+/// How many blocks of a bucket are compared.
+pub(crate) const CANDIDATES_MAX: usize = 32;
+/// How often an import starts over because others made its references meanwhile.
+pub(crate) const RACES_MAX: usize = 3;

@@ -14,7 +14,7 @@ use gix::objs::Kind;
 
 use crate::check::CheckError;
 use crate::delta_apply;
-use crate::limits::{Budget, DELTA_BASE_BYTES_MAX};
+use crate::limits::{Budget, DELTA_BASE_BYTES_MAX, SPARE_BUFFERS_MAX, SPARE_BYTES_MAX};
 use crate::scan::{Entry, Scan, Source};
 
 /// Why the objects of a pack could not be resolved.
@@ -412,8 +412,6 @@ impl<'a, V: Visitor> Worker<'a, V> {
 }
 
 const ROOTS_AT_ONCE: usize = 16;
-const SPARE_BYTES_MAX: usize = 64 << 10;
-const SPARE_BUFFERS_MAX: usize = 4;
 
 #[cfg(test)]
 mod tests;

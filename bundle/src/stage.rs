@@ -14,7 +14,7 @@ use crate::check::{CheckError, Special, special};
 use crate::import::ImportError;
 use crate::index::{self, Base, IndexEntry};
 use crate::inspect::{Facts, Inspector};
-use crate::limits::{Budgets, DELTA_BASE_BYTES_MAX};
+use crate::limits::{Budgets, DELTA_BASE_BYTES_MAX, THREADS_MAX};
 use crate::progress::{Progress, Report, Stage};
 use crate::quarantine::Quarantine;
 use crate::resolve::{ResolveError, Task, resolve};
@@ -155,7 +155,6 @@ fn threads(scan: &Scan) -> usize {
     if scan.entries.len() < PARALLEL_ENTRIES { 1 } else { available }
 }
 
-const THREADS_MAX: usize = 8;
 const PARALLEL_ENTRIES: usize = 1000;
 
 fn view(quarantine: &Quarantine, hash: HashKind) -> Result<gix::odb::Handle, ImportError> {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use protocol::key::HubKey;
 
 use crate::error::Error;
+use crate::limits::KEY_FILE_BYTES_MAX;
 
 /// The locked folder of a hub; others may lock it once this is dropped.
 #[derive(Debug)]
@@ -83,8 +84,6 @@ fn close_to_others(path: &Path) -> io::Result<()> {
     }
     Ok(())
 }
-
-const KEY_FILE_BYTES_MAX: u64 = 256;
 
 #[cfg(test)]
 mod tests {

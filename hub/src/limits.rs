@@ -48,6 +48,18 @@ pub(crate) const SWEEP_IDS_MAX: usize = 256;
 pub(crate) const STAGING_KEPT_SECONDS: u64 = 24 * 3600;
 /// How long the connections may take to finish their writes once the hub closes, in seconds.
 pub(crate) const CLOSING_SECONDS: u64 = 5;
+/// From this many agents on, those whose numbers have run out are forgotten before another is added.
+pub(crate) const RATES_REMEMBERED_MAX: usize = 8192;
+/// Connections to the database that read beside the writing one.
+pub(crate) const READERS: usize = 3;
+/// Prepared statements that a connection to the database keeps.
+pub(crate) const STATEMENTS_CACHED_MAX: usize = 128;
+/// Writes that wait for the writing thread; who comes after waits too.
+pub(crate) const QUEUE_STEPS_MAX: usize = 1024;
+/// Writes in one transaction.
+pub(crate) const GROUP_STEPS_MAX: usize = 256;
+/// What is read of the file with the hub's key, in bytes.
+pub(crate) const KEY_FILE_BYTES_MAX: u64 = 256;
 
 /// Returns so many days in milliseconds.
 pub(crate) fn days(days: u64) -> i64 {

@@ -6,6 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use protocol::key::AgentId;
 use protocol::statement::UnixMillis;
 
+use crate::limits::RATES_REMEMBERED_MAX;
+
 /// Allows so many acts in a period, all of them at once if need be, by the generic cell rate algorithm: each act
 /// moves the agent's theoretical next time on by one share of the period.
 #[derive(Debug)]
@@ -41,7 +43,7 @@ impl Rate {
     /// Counts one act.
     pub(crate) fn count(&self, agent: AgentId, now: UnixMillis) {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        if next.len() >= AGENTS_REMEMBERED {
+        if next.len() >= RATES_REMEMBERED_MAX {
             next.retain(|_, next| *next > now);
         }
         let entry = next.entry(agent).or_insert(now);
@@ -54,9 +56,6 @@ impl Rate {
         (self.period_ms + acts - 1) / acts
     }
 }
-
-/// From this many agents on, those whose numbers have run out are forgotten before another is added.
-const AGENTS_REMEMBERED: usize = 8192;
 
 #[cfg(test)]
 mod tests {
@@ -91,7 +90,7 @@ mod tests {
     #[test]
     fn agents_are_forgotten_once_their_number_has_run_out() {
         let rate = Rate::new(1, 10);
-        for number in 0..AGENTS_REMEMBERED {
+        for number in 0..RATES_REMEMBERED_MAX {
             let mut bytes = [0; 32];
             bytes[..8].copy_from_slice(&number.to_be_bytes());
             rate.count(AgentId::from_bytes(bytes), 0);

@@ -7,6 +7,8 @@ use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
 
+use crate::limits::PREFIX_DIGITS_MIN;
+
 /// Says why a text is not a value of the wanted kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
@@ -215,8 +217,6 @@ impl From<BlobId> for BlobPrefix {
     }
 }
 
-/// The shortest prefix of an id that is looked up, in hex digits.
-const PREFIX_DIGITS_MIN: usize = 4;
 /// The length of a whole id in hex digits.
 const ID_DIGITS: usize = 64;
 

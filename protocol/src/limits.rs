@@ -161,3 +161,11 @@ pub const LOGIN_WAIT_MILLIS: i64 = 10_000;
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
+/// How many statements about one seat of the owner are kept: they overlap, as each is renewed at half its life.
+pub(crate) const SEAT_STATEMENTS_MAX: usize = 16;
+/// The shortest prefix of an id that is looked up, in hex digits.
+pub(crate) const PREFIX_DIGITS_MIN: usize = 4;
+/// A hub's hint about pings counts up to here, in seconds, so that it cannot make a client wait for ever.
+pub(crate) const PING_SECONDS_MAX: u64 = 300;
+/// How much of the name of a missing feature is told.
+pub(crate) const FEATURE_CHARACTERS_MAX: usize = 64;

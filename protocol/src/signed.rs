@@ -13,7 +13,7 @@ use crate::clean;
 use crate::id::{Digest, Signature};
 use crate::json::{self, JsonError};
 use crate::key::{Kind, PublicKey, SecretKey};
-use crate::limits::STATEMENT_BYTES_MAX;
+use crate::limits::{FEATURE_CHARACTERS_MAX, STATEMENT_BYTES_MAX};
 
 /// A type of statement: its label in the preimage, and the kind of key that signs it.
 pub trait Statement: Serialize + DeserializeOwned {
@@ -263,8 +263,6 @@ impl<S: Statement> fmt::Debug for Verified<S> {
 
 /// What every preimage begins with; the `v1` changes only when a preimage does.
 const LABEL: &str = "git-parler/v1/";
-/// How much of the name of a missing feature is told.
-const FEATURE_CHARACTERS_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {

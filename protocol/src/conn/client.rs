@@ -8,7 +8,7 @@ use crate::frame::{
 };
 use crate::id::Nonce;
 use crate::key::{AgentKey, HubId, InviteKey, JoinKey};
-use crate::limits::{LOGIN_WAIT_MILLIS, Limits, PROTOCOL, STRAY_BYTES_MAX};
+use crate::limits::{LOGIN_WAIT_MILLIS, Limits, PING_SECONDS_MAX, PROTOCOL, STRAY_BYTES_MAX};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::signed::{self, Signed};
 use crate::statement::{Login, PASS, Seat, UnixMillis};
@@ -472,6 +472,3 @@ impl ClientEnd {
         }
     }
 }
-
-/// A hub's hint about pings counts up to here, in seconds, so that it cannot make a client wait for ever.
-const PING_SECONDS_MAX: u64 = 300;

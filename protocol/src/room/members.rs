@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::room_id;
 use crate::id::{Digest, RoomId};
 use crate::key::{AgentId, InviteId, UserId};
-use crate::limits::{CHAIN_ENTRIES_MAX, DENIED_MAX};
+use crate::limits::{CHAIN_ENTRIES_MAX, DENIED_MAX, SEAT_STATEMENTS_MAX};
 use crate::signed::Verified;
 use crate::statement::{Admit, Genesis, LogPoint, Membership, Op, Role, RoomKind, Seat, UnixMillis};
 
@@ -438,6 +438,3 @@ impl Standing {
         }
     }
 }
-
-/// How many statements about one seat of the owner are kept: they overlap, as each is renewed at half its life.
-const SEAT_STATEMENTS_MAX: usize = 16;

@@ -31,6 +31,7 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::fatal::Fatal;
+use crate::limits::{READERS, STATEMENTS_CACHED_MAX};
 
 /// Says why a database could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -360,7 +361,7 @@ impl From<Arc<rusqlite::Error>> for StoreError {
 
 /// Keeps every statement prepared, whatever values are bound to it: a plan that looks at them is made anew for each.
 fn prepare_once(connection: &Connection) -> Result<(), rusqlite::Error> {
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED_MAX);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
 }
@@ -430,6 +431,3 @@ const WRITER_PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FU
 
 const READER_PRAGMAS: &str = "PRAGMA query_only = ON; PRAGMA busy_timeout = 5000; PRAGMA temp_store = MEMORY;
     PRAGMA cache_size = -1024;";
-
-const READERS: usize = 3;
-const STATEMENTS_CACHED: usize = 128;

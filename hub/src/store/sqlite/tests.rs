@@ -5,10 +5,11 @@ use std::sync::{Arc, mpsc};
 use protocol::id::BlobId;
 use protocol::statement::LogPoint;
 
-use super::{READERS, SqliteStore};
+use super::SqliteStore;
 use crate::cast::{Player, SEAT_MS, START, player};
 use crate::clock::ManualClock;
 use crate::fatal::Fatal;
+use crate::limits::READERS;
 use crate::store::{PageLimit, Store as _, StoreError};
 
 const ALL: PageLimit = PageLimit { entries_max: 100_000, bytes_max: 1 << 30, bodies: true };

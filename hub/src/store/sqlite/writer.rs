@@ -8,6 +8,7 @@ use rusqlite::{Connection, ffi};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::fatal::Fatal;
+use crate::limits::{GROUP_STEPS_MAX, QUEUE_STEPS_MAX};
 use crate::store::StoreError;
 
 /// The handle of the writer thread; dropping it ends the thread after the queue is done.
@@ -160,6 +161,3 @@ fn is_unsafe(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error().map(|error| error.extended_code);
     matches!(code, Some(ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC | ffi::SQLITE_IOERR_TRUNCATE))
 }
-
-const QUEUE_STEPS_MAX: usize = 1024;
-const GROUP_STEPS_MAX: usize = 256;
