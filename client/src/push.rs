@@ -95,8 +95,12 @@ impl Client {
         std::mem::take(&mut self.undelivered)
     }
 
-    /// Posts what an earlier process of this seat had signed for a room and not got answered, unchanged and in order.
+    /// Posts what an earlier process of this seat had signed for a room and not got answered, unchanged and in order. It waits
+    /// where the hub was seen to show another history: nothing goes out by itself then until a human has looked.
     pub(crate) async fn deliver_spooled(&mut self, room: RoomId) -> Result<(), Error> {
+        if self.rooms[&room].fork().is_some() {
+            return Ok(());
+        }
         let pending = self.spool.pending(self.hub(), room, self.seat.agent())?;
         let is_any = !pending.is_empty();
         for spooled in pending {
@@ -105,6 +109,8 @@ impl Client {
                 Ok(posted) => drop(self.delivered.insert((room, posted.seq))),
                 // The hub does not want it any more (its blob expired, say); what is done now must not suffer.
                 Err(Error::Link(LinkError::Refused(reason))) => self.give_up(room, &body, reason),
+                // It is kept, and who only wants to read is told of the fork there.
+                Err(Error::Contradiction { .. } | Error::Forked { .. }) => break,
                 Err(error) => return Err(error),
             }
         }
@@ -190,12 +196,13 @@ impl Client {
                 }
             };
             // Looked at before catching up: what is stored by then may well be beyond.
-            let me = self.seat.agent();
-            if refusal.code == RefusalCode::Conflict && n <= self.rooms[&room].last_n(&me) {
-                spooled.remove();
+            let known = self.rooms.get_mut(&room).expect("a room that was entered");
+            if refusal.code == RefusalCode::Conflict && n <= known.last_n(&self.seat.agent()) {
+                known.note_miscount(n)?;
                 return Err(Error::Contradiction { room });
             }
             self.refresh(room).await?;
+            self.rooms[&room].check_shown()?;
             last = Some(refusal);
             let body = Body::parse(&spooled.post().body).ok();
             if let Some(part) = body.as_ref().and_then(Body::bundle)

@@ -205,6 +205,18 @@ impl Room {
         if self.is_shown_fork { self.check_fork() } else { Ok(()) }
     }
 
+    /// Takes note that the hub wants `next_n` of this agent, although it has shown a message of that number or a later one.
+    ///
+    /// # Errors
+    /// [`Error::Seat`] as ever.
+    pub fn note_miscount(&mut self, next_n: u64) -> Result<(), Error> {
+        let last = self.last_n(&self.me);
+        let what =
+            format!("the hub counts this seat's messages from {next_n} on, and has shown {last} of them");
+        self.note_fork(self.state.head().seq, what);
+        self.keep()
+    }
+
     /// Says whether nothing but the hub's word ties the log to its beginning, which has expired.
     pub fn is_unchecked(&self) -> bool {
         self.state.is_unchecked()

@@ -1,13 +1,16 @@
 //! What crashed processes had signed and not got answered: sent in order by the next operation in the room, or told as lost.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use kit::LyingHub;
 use protocol::frame::{Answer, Request};
 use protocol::id::RoomId;
 use protocol::invite::SessionKey;
-use protocol::refusal::RefusalCode;
+use protocol::refusal::{Refusal, RefusalCode};
+use protocol::room::Flag;
 
 use crate::tests::settings;
 use crate::{Client, Error, JoinOutcome, OpenSession, SessionError, Settings};
@@ -98,6 +101,59 @@ async fn what_was_meant_for_a_room_that_was_closed_meanwhile_is_told() {
     assert_eq!(ben.spooled(room), 0);
 }
 
+/// Posts are refused with `refusal` from now on; counts them.
+fn refuse_posts(hub: &LyingHub, refusal: Refusal) -> Arc<AtomicUsize> {
+    let posts = Arc::new(AtomicUsize::new(0));
+    let count = posts.clone();
+    hub.lie(move |asking, answer| {
+        if matches!(asking.request, Request::Post(_)) {
+            count.fetch_add(1, Ordering::SeqCst);
+            *answer = Err(refusal.clone());
+        }
+    });
+    posts
+}
+
+#[tokio::test]
+async fn nothing_goes_out_by_itself_where_another_history_was_seen() {
+    let home = tempfile::tempdir().unwrap();
+    let hub = LyingHub::new(5);
+    let (_ana, mut ben, room) = two(home.path(), &hub).await;
+    ben.room().await.unwrap();
+    ben.say_and_crash(room, "later");
+    let before = hub.end(room);
+    let me = ben.me().id;
+    hub.show(me, room, |entries| drop(entries.pop()));
+    assert_eq!(ben.log(None, 9).await.unwrap().flags, [Flag::Fork]);
+    hub.repent();
+    // To look is no word for it.
+    assert_eq!(ben.recv("cli", 9, None).await.unwrap().flags, [Flag::Fork]);
+    assert_eq!(ben.status().await.unwrap().session, Some(room));
+    assert_eq!((hub.end(room), ben.spooled(room)), (before, 1));
+    ben.accept_fork().await.unwrap();
+    assert_eq!(texts(&mut ben).await, ["later"]);
+    assert_eq!(ben.spooled(room), 0);
+}
+
+#[tokio::test]
+async fn a_hub_that_miscounts_is_flagged_and_loses_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let hub = LyingHub::new(6);
+    let (_ana, mut ben, room) = two(home.path(), &hub).await;
+    ben.send("one").await.unwrap();
+    ben.room().await.unwrap();
+    ben.say_and_crash(room, "two");
+    let conflict = Refusal { next_n: Some(1), ..Refusal::new(RefusalCode::Conflict, "another") };
+    let posts = refuse_posts(&hub, conflict);
+    assert_eq!(ben.log(None, 9).await.unwrap().flags, [Flag::Fork]);
+    assert_eq!((posts.load(Ordering::SeqCst), ben.spooled(room)), (1, 1));
+    assert!(ben.take_undelivered().is_empty());
+    hub.repent();
+    ben.accept_fork().await.unwrap();
+    assert_eq!(texts(&mut ben).await, ["one", "two"]);
+    assert_eq!(ben.spooled(room), 0);
+}
+
 #[tokio::test]
 async fn a_message_whose_answer_was_lost_is_stored_once() {
     let home = tempfile::tempdir().unwrap();
@@ -108,7 +164,7 @@ async fn a_message_whose_answer_was_lost_is_stored_once() {
         // Stored, and another answer than the one that says so.
         if matches!((asking.request, &answer), (Request::Post(_), Ok(Answer::Post(_)))) && !cut {
             cut = true;
-            *answer = Err(protocol::refusal::Refusal::new(RefusalCode::Closing, "closing"));
+            *answer = Err(Refusal::new(RefusalCode::Closing, "closing"));
         }
     });
     ben.send("once").await.unwrap();
