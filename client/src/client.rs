@@ -40,6 +40,8 @@ pub struct Client {
     /// What this process has posted for earlier ones.
     pub(crate) delivered: BTreeSet<(RoomId, u64)>,
     pub(crate) undelivered: Vec<Undelivered>,
+    /// Why what was signed for a room before has to wait.
+    pub(crate) waiting: BTreeMap<RoomId, Refusal>,
     pub(crate) settings: Settings,
     /// The room of this client's operations. What other processes of the seat take into use is not its affair.
     pub(crate) choice: Choice,
@@ -81,6 +83,7 @@ impl Client {
             positions: BTreeMap::new(),
             delivered: BTreeSet::new(),
             undelivered: Vec::new(),
+            waiting: BTreeMap::new(),
             settings,
             choice,
             local,

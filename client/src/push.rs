@@ -36,6 +36,15 @@ struct Draft {
     leave: bool,
 }
 
+/// When a message is posted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Occasion {
+    /// By the command that says it, which tells what becomes of it.
+    Now,
+    /// By a later command, since nobody knows what has become of it.
+    Late,
+}
+
 /// A message of an earlier process that the hub does not take any more.
 #[derive(Debug, Clone)]
 pub struct Undelivered {
@@ -55,7 +64,8 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Transfer`] when the bytes do not get through; [`Error::Link`] when the hub refuses or cannot be reached
-    /// (what was signed stays in the spool and goes out with the next operation in that room); [`Error::Forked`] while the hub
+    /// (what was signed stays in the spool then and goes out with the next operation in that room), or when what was signed
+    /// before has to wait still; [`Error::Forked`] while the hub
     /// shows another history of it; as [`Client::room`] otherwise.
     pub async fn push(
         &mut self,
@@ -64,7 +74,7 @@ impl Client {
         progress: Option<Progress>,
     ) -> Result<Posted, Error> {
         let room = self.room().await?;
-        self.rooms[&room].check_shown()?;
+        self.check_turn(room)?;
         if let Some(seq) = self.standing(room, &part).await? {
             return Ok(Posted { room, seq, deduplicated: !self.delivered.contains(&(room, seq)) });
         }
@@ -73,14 +83,14 @@ impl Client {
         let blob = Some(part.blob);
         let body = Body { parts: vec![Part::Bundle(Box::new(part))], reply_to: None, hops: None };
         let spooled = self.sign(room, Draft { blob, body: body.to_text(), leave: false }, 0);
-        self.post(self.spool.keep(spooled)?).await
+        self.post(self.spool.keep(spooled)?, Occasion::Now).await
     }
 
     /// Posts a body without a blob to a room that was entered.
     pub(crate) async fn say(&mut self, room: RoomId, body: String, leave: bool) -> Result<Send, Error> {
-        self.rooms[&room].check_shown()?;
+        self.check_turn(room)?;
         let spooled = self.sign(room, Draft { blob: None, body, leave }, 0);
-        let posted = self.post(self.spool.keep(spooled)?).await;
+        let posted = self.post(self.spool.keep(spooled)?, Occasion::Now).await;
         match posted {
             Err(Error::Link(error)) if error.refusal() == Some(RefusalCode::NotFound) => {
                 Err(SessionError::NotInRoom { room }.into())
@@ -95,9 +105,11 @@ impl Client {
         std::mem::take(&mut self.undelivered)
     }
 
-    /// Posts what an earlier process of this seat had signed for a room and not got answered, unchanged and in order. It waits
-    /// where the hub was seen to show another history: nothing goes out by itself then until a human has looked.
+    /// Posts what an earlier process of this seat had signed for a room and not got answered, unchanged and in order. What the
+    /// hub does not take now waits, with all behind it. All of it waits where the hub was seen to show another history: nothing
+    /// goes out by itself then until a human has looked.
     pub(crate) async fn deliver_spooled(&mut self, room: RoomId) -> Result<(), Error> {
+        self.waiting.remove(&room);
         if self.rooms[&room].fork().is_some() {
             return Ok(());
         }
@@ -105,8 +117,12 @@ impl Client {
         let is_any = !pending.is_empty();
         for spooled in pending {
             let body = spooled.post().body.clone();
-            match self.post(spooled).await {
+            match self.post(spooled, Occasion::Late).await {
                 Ok(posted) => drop(self.delivered.insert((room, posted.seq))),
+                Err(Error::Link(LinkError::Refused(reason))) if may_pass(reason.code) => {
+                    self.waiting.insert(room, reason);
+                    break;
+                }
                 // The hub does not want it any more (its blob expired, say); what is done now must not suffer.
                 Err(Error::Link(LinkError::Refused(reason))) => self.give_up(room, &body, reason),
                 // It is kept, and who only wants to read is told of the fork there.
@@ -171,10 +187,20 @@ impl Client {
         SpooledPost { hub: self.hub(), room, blob, message, body }
     }
 
+    /// Refuses to say something where the hub shows another history, or what was signed before it waits still: nothing
+    /// overtakes that.
+    fn check_turn(&self, room: RoomId) -> Result<(), Error> {
+        self.rooms[&room].check_shown()?;
+        match self.waiting.get(&room) {
+            Some(refusal) => Err(LinkError::Refused(refusal.clone()).into()),
+            None => Ok(()),
+        }
+    }
+
     /// Posts a spooled message. Where another process of this seat was faster it is signed anew, unless that one has said
-    /// the same.
-    async fn post(&mut self, mut spooled: SpoolEntry) -> Result<Posted, Error> {
-        let (room, mut last) = (spooled.post().room, None);
+    /// the same. What is refused leaves the spool, unless it is said late and may be taken later still.
+    async fn post(&mut self, mut spooled: SpoolEntry, occasion: Occasion) -> Result<Posted, Error> {
+        let (room, mut last, mut was_stale) = (spooled.post().room, None, false);
         for _ in 0..SIGN_AGAIN_MAX {
             let (message, body) = (spooled.post().message.clone(), spooled.post().body.clone());
             let refusal = match self.link.request(Request::Post(Post { room, message, body })).await {
@@ -189,9 +215,15 @@ impl Client {
             };
             let n = match refusal.code {
                 RefusalCode::Conflict => refusal.next_n.unwrap_or_default(),
-                RefusalCode::Stale => 0,
-                _ => {
-                    spooled.remove();
+                // Once a head may be too old; one that the hub has just shown is not.
+                RefusalCode::Stale if !was_stale => {
+                    was_stale = true;
+                    0
+                }
+                code => {
+                    if occasion == Occasion::Now || !may_pass(code) {
+                        spooled.remove();
+                    }
                     return Err(LinkError::Refused(refusal).into());
                 }
             };
@@ -216,7 +248,40 @@ impl Client {
             let anew = self.sign(room, draft, n);
             spooled = spooled.replace(anew)?;
         }
+        if occasion == Occasion::Now {
+            spooled.remove();
+        }
         Err(last.map_or(Error::Contradiction { room }, |refusal| LinkError::Refused(refusal).into()))
+    }
+}
+
+/// Says whether what a hub refuses so may be taken another time, unchanged. What a later version says of it is not known.
+fn may_pass(code: RefusalCode) -> bool {
+    match code {
+        RefusalCode::Internal
+        | RefusalCode::Conflict
+        | RefusalCode::Stale
+        | RefusalCode::Superseded
+        | RefusalCode::Pruned
+        | RefusalCode::OverQuota
+        | RefusalCode::RateLimited
+        | RefusalCode::TooMany
+        | RefusalCode::DiskFull
+        | RefusalCode::Closing
+        | RefusalCode::Unknown => true,
+        RefusalCode::BadFrame
+        | RefusalCode::BadRequest
+        | RefusalCode::BadStatement
+        | RefusalCode::Unsupported
+        | RefusalCode::LoginRefused
+        | RefusalCode::NotFound
+        | RefusalCode::Gone
+        | RefusalCode::KeyRefused
+        | RefusalCode::Denied
+        | RefusalCode::NotOwner
+        | RefusalCode::Closed
+        | RefusalCode::HashMismatch
+        | RefusalCode::TooLarge => false,
     }
 }
 

@@ -59,7 +59,7 @@ fn in_use(seat: &Seat, settings: &Settings) -> Result<Option<RoomId>, SeatError>
 impl Client {
     /// Returns the room of this call, with what is new in it verified: the session in use or named, else the home. It is looked
     /// up once: what other processes of this seat take into use afterwards changes nothing here. What an earlier process of this
-    /// seat had signed for it and not got answered is sent first.
+    /// seat had signed for it and not got answered is sent first, unless the hub was seen to show another history of it.
     ///
     /// # Errors
     /// [`SessionError::NoSuch`] and [`SessionError::Unclear`] for a name that means none or several;

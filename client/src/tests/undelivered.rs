@@ -155,6 +155,51 @@ async fn a_hub_that_miscounts_is_flagged_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn what_is_refused_for_now_waits_and_nothing_overtakes_it() {
+    let home = tempfile::tempdir().unwrap();
+    let hub = LyingHub::new(7);
+    let (mut ana, mut ben, room) = two(home.path(), &hub).await;
+    ben.room().await.unwrap();
+    ben.say_and_crash(room, "one");
+    ben.say_and_crash(room, "two");
+    for code in [RefusalCode::RateLimited, RefusalCode::DiskFull, RefusalCode::Internal] {
+        refuse_posts(&hub, Refusal::new(code, "not now"));
+        ben.log(None, 9).await.unwrap();
+        let error = ben.send("three").await.unwrap_err();
+        assert_eq!((error.refusal(), ben.spooled(room)), (Some(code), 2));
+    }
+    assert!(ben.take_undelivered().is_empty());
+    hub.repent();
+    ben.send("three").await.unwrap();
+    assert_eq!(texts(&mut ana).await, ["one", "two", "three"]);
+    assert_eq!(ben.spooled(room), 0);
+}
+
+#[tokio::test]
+async fn a_head_that_the_hub_has_just_shown_is_not_signed_again_and_again() {
+    let home = tempfile::tempdir().unwrap();
+    let hub = LyingHub::new(9);
+    let (_ana, mut ben, room) = two(home.path(), &hub).await;
+    ben.room().await.unwrap();
+    ben.say_and_crash(room, "one");
+    let posts = refuse_posts(&hub, Refusal::new(RefusalCode::Stale, "too old"));
+    ben.log(None, 9).await.unwrap();
+    assert_eq!((posts.load(Ordering::SeqCst), ben.spooled(room)), (2, 1));
+    assert!(ben.take_undelivered().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_refused_for_now_as_it_is_said_is_told_and_not_sent_later() {
+    let home = tempfile::tempdir().unwrap();
+    let hub = LyingHub::new(8);
+    let (_ana, mut ben, room) = two(home.path(), &hub).await;
+    ben.room().await.unwrap();
+    refuse_posts(&hub, Refusal::new(RefusalCode::RateLimited, "not now"));
+    let error = ben.send("one").await.unwrap_err();
+    assert_eq!((error.refusal(), ben.spooled(room)), (Some(RefusalCode::RateLimited), 0));
+}
+
+#[tokio::test]
 async fn a_message_whose_answer_was_lost_is_stored_once() {
     let home = tempfile::tempdir().unwrap();
     let hub = LyingHub::new(4);
