@@ -98,23 +98,19 @@ impl Spool {
     pub fn pending(&self, hub: HubId, room: RoomId, author: AgentId) -> Result<Vec<SpoolEntry>, SeatError> {
         let mut found = Vec::new();
         for path in self.paths(POST_SUFFIX) {
-            let Some((lock, time)) = lock_entry(&path)? else { continue };
-            let post = match read_json::<SpooledPost>(&path) {
-                Ok(Some(post)) => post,
-                Ok(None) => continue,
-                Err(SeatError::DamagedState { .. }) => {
-                    // Cut short by a power cut; the push that signed it was never said to be done.
-                    files::remove_quietly(&path);
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            if post.hub == hub && post.room == room && post.message.by() == author {
-                // The author's own order; the time of a file is too coarse for two that were signed at once.
-                let Ok(header) = post.message.clone().verify() else { continue };
-                let order = (header.statement().n, header.statement().sent, time);
-                found.push((order, SpoolEntry { path, post, _lock: lock }));
+            // Who only looks holds no lock: another seat that looks at the same time would take it for work and pass its own by.
+            let is_ours =
+                |post: &SpooledPost| post.hub == hub && post.room == room && post.message.by() == author;
+            if !read_post(&path)?.is_some_and(|post| is_ours(&post)) {
+                continue;
             }
+            let Some((lock, time)) = lock_entry(&path)? else { continue };
+            // It may have been signed anew meanwhile.
+            let Some(post) = read_post(&path)?.filter(is_ours) else { continue };
+            // The author's own order; the time of a file is too coarse for two that were signed at once.
+            let Ok(header) = post.message.clone().verify() else { continue };
+            let order = (header.statement().n, header.statement().sent, time);
+            found.push((order, SpoolEntry { path, post, _lock: lock }));
         }
         found.sort_by(|a, b| (a.0, &a.1.path).cmp(&(b.0, &b.1.path)));
         Ok(found.into_iter().map(|(_, entry)| entry).collect())
@@ -185,6 +181,18 @@ fn write_locked(path: &Path, post: &SpooledPost) -> Result<File, SeatError> {
     file.as_file().lock().map_err(FileError::io("lock", path))?;
     file.write_all(json::write(post).as_bytes()).map_err(FileError::io("write", path))?;
     Ok(file.persist(path).map_err(|e| FileError::io("replace", path)(e.error))?)
+}
+
+/// Reads a spooled message; `None` when it was ended meanwhile, or cut short by a power cut: the push that signed it was never
+/// said to be done.
+fn read_post(path: &Path) -> Result<Option<SpooledPost>, SeatError> {
+    match read_json(path) {
+        Err(SeatError::DamagedState { .. }) => {
+            files::remove_quietly(path);
+            Ok(None)
+        }
+        other => other,
+    }
 }
 
 /// Locks a spooled message and tells when it was written; `None` when another process works on it or has ended it.
@@ -308,6 +316,21 @@ mod tests {
         assert!(!dir.path().join("spool/torn.post").exists());
         assert_eq!(posts(&taken), [&post(1, 2)], "the old one is gone");
         assert!(pending(&here, &post(1, 1)).is_empty());
+    }
+
+    #[test]
+    fn seats_that_look_at_the_same_time_miss_nothing_of_their_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(dir.path()).unwrap();
+        for kept in [post(1, 1), post(1, 2), post(2, 1), post(2, 2)] {
+            drop(spool.keep(kept).unwrap());
+        }
+        let look = |author| {
+            for _ in 0..500 {
+                assert_eq!(posts(&pending(&spool, &post(author, 1))), [&post(author, 1), &post(author, 2)]);
+            }
+        };
+        std::thread::scope(|s| [1, 2].map(|author| s.spawn(move || look(author))).map(|t| t.join().unwrap()));
     }
 
     #[test]
