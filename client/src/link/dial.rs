@@ -85,7 +85,7 @@ pub(super) type Socket = WebSocketStream<Box<dyn Io>>;
 pub(crate) struct Patience {
     /// To reach a hub for the first time.
     pub(crate) first: Duration,
-    /// To reach it again, without having got anything from it.
+    /// To reach it again after a break, until it has let this client in.
     pub(crate) again: Duration,
     /// For the answer to a request, reconnecting included.
     pub(crate) answer: Duration,

@@ -31,13 +31,11 @@ pub(super) enum Command {
 pub(super) struct Waiting {
     request: Request,
     reply: oneshot::Sender<Result<Answer, LinkError>>,
-    /// When a connection first broke under it.
-    first_cut: Option<Instant>,
 }
 
 impl Command {
     pub(super) fn request(request: Request, reply: oneshot::Sender<Result<Answer, LinkError>>) -> Self {
-        Self::Request(Waiting { request, reply, first_cut: None })
+        Self::Request(Waiting { request, reply })
     }
 
     /// Tells who waits that there is no connection.
@@ -90,7 +88,7 @@ pub(super) async fn run(dialer: Dialer, mut commands: mpsc::Receiver<Command>, a
                 let address = dialer.address();
                 let last = fault_error(fault.clone(), dialer.origin(), &address, dialer.known_hubs_path());
                 let last = last.unwrap_or(LinkError::Unreachable { address, source: Arc::new(fault.into()) });
-                serving.cut(&mut waiting, &last, dialer.patience().again);
+                serving.cut(&mut waiting, &last);
                 was_cut = !waiting.is_empty();
             }
         }
@@ -360,16 +358,16 @@ impl Serving {
         }
     }
 
-    /// Ends what is open on a broken connection: requests wait for the next one, transfers see their channel end.
-    fn cut(&mut self, waiting: &mut VecDeque<Command>, last: &LinkError, limit: Duration) {
+    /// Ends what is open on a broken connection: requests wait for the next one, as long as who asked waits; transfers see their
+    /// channel end.
+    fn cut(&mut self, waiting: &mut VecDeque<Command>, last: &LinkError) {
         for (_, open) in std::mem::take(&mut self.open).into_iter().rev() {
-            if let Open::Plain(mut again) = open {
-                let first = *again.first_cut.get_or_insert_with(Instant::now);
-                if first.elapsed() < limit && matches!(last, LinkError::Unreachable { .. }) {
+            match open {
+                Open::Plain(again) if matches!(last, LinkError::Unreachable { .. }) => {
                     waiting.push_front(Command::Request(again));
-                } else {
-                    drop(again.reply.send(Err(last.clone())));
                 }
+                Open::Plain(over) => drop(over.reply.send(Err(last.clone()))),
+                Open::Transfer(_) => {}
             }
         }
         // What a transfer was sent before the cut counts.

@@ -172,6 +172,22 @@ async fn a_hub_that_restarts_is_found_again_without_a_word() {
 }
 
 #[tokio::test]
+async fn a_hub_that_is_back_at_once_answers_however_long_ago_the_first_cut_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let peer = Peer::start(1).await;
+    let settings = settings(dir.path(), &peer.origin());
+    let seat = Arc::new(Seat::open(&settings).unwrap());
+    // Any time is longer than none.
+    let patience = Patience { again: Duration::ZERO, ..Patience::default() };
+    let link = Link::new(Dialer::new(&settings, seat, None).unwrap().with_patience(patience));
+    for _ in 0..3 {
+        peer.silent_after(RequestKind::Rooms);
+        assert!(link.request(Request::Rooms(Rooms::default())).await.is_ok());
+    }
+    assert_eq!(peer.hellos(), 4);
+}
+
+#[tokio::test]
 async fn a_blob_goes_up_and_down_over_a_line_that_breaks_hundreds_of_times() {
     let dir = tempfile::tempdir().unwrap();
     let peer = Peer::start(1).await;
