@@ -209,7 +209,11 @@ impl Serving {
             while self.has_slot()
                 && let Some(command) = waiting.pop_front()
             {
-                self.begin(command);
+                if let Some(command) = self.begin(command) {
+                    // The connection is over, as the drain finds: it goes to the next one.
+                    waiting.push_front(command);
+                    break;
+                }
             }
             if let Some(fault) = self.drain(pause) {
                 return Served::Cut(fault);
@@ -241,30 +245,32 @@ impl Serving {
     }
 
     fn has_slot(&self) -> bool {
-        self.open.len() < OPEN_MAX
+        self.open.len() < OPEN_MAX && self.connection.end.has_slot()
     }
 
-    fn begin(&mut self, command: Command) {
+    /// Does what a handle asks; gives it back when the connection takes no request.
+    fn begin(&mut self, command: Command) -> Option<Command> {
         match command {
             Command::LoggedIn(reply) => {
                 drop(reply.send(Ok(self.connection.greeting())));
             }
             // Given up before it was asked.
             Command::Request(waiting) if waiting.reply.is_closed() => {}
-            Command::Request(waiting) => {
-                let id = self.connection.end.request(&waiting.request);
-                let id = id.expect("a slot is free on a connection that is logged in");
-                self.open.insert(id, Open::Plain(waiting));
-            }
-            Command::Transfer { request, events, chunks } => {
-                let id = self.connection.end.request(&request);
-                let id = id.expect("a slot is free on a connection that is logged in");
-                self.open.insert(id, Open::Transfer(events));
-                if request.kind() == RequestKind::PutBlob {
-                    self.sources.insert(id, chunks);
+            Command::Request(waiting) => match self.connection.end.request(&waiting.request) {
+                Ok(id) => drop(self.open.insert(id, Open::Plain(waiting))),
+                Err(_) => return Some(Command::Request(waiting)),
+            },
+            Command::Transfer { request, events, chunks } => match self.connection.end.request(&request) {
+                Ok(id) => {
+                    self.open.insert(id, Open::Transfer(events));
+                    if request.kind() == RequestKind::PutBlob {
+                        self.sources.insert(id, chunks);
+                    }
                 }
-            }
+                Err(_) => return Some(Command::Transfer { request, events, chunks }),
+            },
         }
+        None
     }
 
     /// Does what the protocol's end says; returns the fault when the connection is over.

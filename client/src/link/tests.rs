@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use kit::Line;
+use kit::{Line, LyingHub};
 use protocol::frame::{Answer, Empty, PutBlob, Request, RequestKind, Rooms};
 use protocol::id::{BlobId, RoomId};
 use protocol::key::HubKey;
@@ -169,6 +169,21 @@ async fn a_hub_that_restarts_is_found_again_without_a_word() {
         line.cut_all();
     }
     assert_eq!(peer.hellos(), 5);
+}
+
+#[tokio::test]
+async fn a_hub_that_allows_hardly_any_request_crashes_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let hub = LyingHub::new(1);
+    hub.limit(|limits| limits.open_requests_max = 1);
+    let link = link_with(&settings(dir.path(), &hub.origin()));
+    let ping = || link.request(Request::Ping(Empty {}));
+    let (one, two, three) = tokio::join!(ping(), ping(), ping());
+    assert!(one.is_ok() && two.is_ok() && three.is_ok());
+    hub.limit(|limits| limits.open_requests_max = 0);
+    hub.cut_all();
+    let nothing = ping().await.unwrap_err();
+    assert_eq!(nothing.code(), "wrong_hub", "{nothing}");
 }
 
 #[tokio::test]

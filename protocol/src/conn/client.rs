@@ -255,12 +255,17 @@ impl ClientEnd {
         }
     }
 
+    /// Says whether a request can be made now: the login is done, the connection stands, and the hub allows one more.
+    pub fn has_slot(&self) -> bool {
+        matches!(&self.state, State::Ready(ready) if !self.is_full(ready))
+    }
+
     /// Makes a request and returns its number.
     ///
     /// # Errors
     ///
-    /// [`RequestError`] before the login is done, after the connection is over, and when 32 requests are open. A connection
-    /// whose numbers are used up is over.
+    /// [`RequestError`] before the login is done, after the connection is over, and when as many requests are open as the hub
+    /// allows. A connection whose numbers are used up is over.
     pub fn request(&mut self, request: &Request) -> Result<RequestId, RequestError> {
         let State::Ready(ready) = &mut self.state else { return Err(RequestError::NotReady) };
         if ready.open.len() as u64 >= self.limits.open_requests_max {
@@ -342,6 +347,10 @@ impl ClientEnd {
         let expected = known.map_or(PROTOCOL, |known| known.protocol.max(PROTOCOL));
         if challenge.protocol < expected {
             return self.close(ClientFault::ProtocolLevel { offered: challenge.protocol, expected });
+        }
+        if challenge.limits.open_requests_max == 0 {
+            // Every other limit is a hint that costs a refusal; nothing could be asked of this hub.
+            return self.close(ClientFault::BadFrame);
         }
         let login = Login {
             hub: challenge.hub,

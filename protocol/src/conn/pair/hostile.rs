@@ -1,6 +1,7 @@
 //! What a lying, broken or merely slow other side must not achieve.
 
 use super::*;
+use crate::conn::client::RequestError;
 use crate::frame::{ClientFrame, HubFrame, Post, Pull, Pulled, chunk_packet};
 use crate::id::Digest;
 use crate::limits::POST_FRAME_BYTES_MAX;
@@ -36,6 +37,38 @@ fn a_go_that_disagrees_with_its_request_ends_the_connection() {
         assert!(!outputs.iter().any(|output| matches!(output, ClientOutput::Go(..))), "{request:?} {go:?}");
         assert_eq!(pair.fault, Some(ClientFault::BadFrame), "{request:?} {go:?}");
     }
+}
+
+/// Logs in at a hub that allows `open` requests at once.
+fn pair_of(open: u64) -> Pair {
+    let limits = Limits { open_requests_max: open, ..Limits::default() };
+    let hub = HubConfig { limits, ..HubConfig::clone(&hub_config(None)) };
+    let mut pair = Pair::new(Arc::new(hub), client_config(None));
+    pair.settle();
+    pair
+}
+
+#[test]
+fn a_hub_that_takes_no_request_gets_no_login() {
+    let pair = pair_of(0);
+    assert_eq!((pair.fault, pair.logged_in, pair.access), (Some(ClientFault::BadFrame), false, None));
+}
+
+#[test]
+fn a_client_says_when_it_has_a_slot_however_few_the_hub_allows() {
+    let mut pair = pair_of(1);
+    assert!(pair.client.has_slot());
+    pair.pass_time(30_000);
+    assert!(!pair.client.has_slot(), "the ping has it");
+    assert_eq!(pair.client.request(&pull(0)), Err(RequestError::TooMany));
+    pair.settle();
+    let id = pair.client.request(&pull(0)).expect("the ping was answered");
+    assert!(!pair.client.has_slot());
+    pair.client.cancel(id).expect("what is taken back leaves its slot");
+    pair.settle();
+    assert!(pair.client.has_slot());
+    pair.client.disconnected();
+    assert!(!pair.client.has_slot());
 }
 
 #[test]
