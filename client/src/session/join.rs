@@ -44,7 +44,7 @@ pub enum JoinOutcome {
 
 impl Client {
     /// Asks to join the session that `key` is for, under `name`. A request that this seat has filed before by the same key is
-    /// found and gone on with, also by another process.
+    /// found and gone on with, also by another process and under the name that it has: see [`Joining::asked_name`].
     ///
     /// # Errors
     /// [`SessionError::OtherHub`] when the key is for another hub than this one, [`SessionError::Name`] for a name that is
@@ -209,6 +209,14 @@ impl Client {
 }
 
 impl Joining {
+    /// Returns the name by which the owner sees the request; none where the hub has one of this seat's that is not kept here.
+    ///
+    /// A request that waits stays as it was filed: another name counts only once that one is decided or over.
+    pub fn asked_name(&self) -> Option<String> {
+        let join = self.record.ask.join.clone().verify().ok()?;
+        (self.record.request == Some(join.digest())).then(|| join.statement().name.clone())
+    }
+
     /// Returns how the hub names the request.
     pub fn request(&self) -> Option<Digest> {
         self.record.request

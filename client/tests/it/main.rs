@@ -15,6 +15,8 @@ mod scene;
 #[cfg(test)]
 mod session;
 #[cfg(test)]
+mod session_again;
+#[cfg(test)]
 mod session_choice;
 #[cfg(test)]
 mod session_lies;

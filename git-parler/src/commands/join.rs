@@ -51,9 +51,18 @@ async fn ask(
     arguments: &Join,
 ) -> Result<JoinOutcome, Failure> {
     let me = client.me();
-    let mut joining = client.join(key, arguments.name.as_deref().unwrap_or(&me.name)).await?;
+    let name = arguments.name.as_deref().unwrap_or(&me.name);
+    let mut joining = client.join(key, name).await?;
     context.ui.remark(format_args!("Your words: {}", words(&me.id)));
     let mut outcome = client.join_state(&mut joining, None).await?;
+    let asked = joining.asked_name();
+    if matches!(outcome, JoinOutcome::Pending) && asked.as_deref() != Some(name) {
+        let by =
+            asked.map_or_else(String::new, |asked| format!(" by the name {}", feed::plain_or_quoted(&asked)));
+        context
+            .ui
+            .warn(format_args!("you asked before{by}, and that is what the owner sees until it is decided"));
+    }
     if matches!(outcome, JoinOutcome::Pending) && !arguments.no_wait {
         context
             .ui
