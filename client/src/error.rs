@@ -43,6 +43,15 @@ pub enum Error {
         /// The room.
         room: RoomId,
     },
+    /// A session was opened and is in use, and then something failed: its key may not be made, or not all said that was to be.
+    #[error("session {room} was opened and is in use, but not all was done in it")]
+    HalfOpened {
+        /// The session.
+        room: RoomId,
+        /// What failed.
+        #[source]
+        source: Box<Self>,
+    },
     /// More than one handoff begins with these digits, or references to one have unequal tips.
     #[error("{prefix} is ambiguous: it may be {}", listed(candidates))]
     Ambiguous {
@@ -139,6 +148,7 @@ impl Error {
             Self::Gone { .. } => "gone",
             Self::NoHome => "not_found",
             Self::Session(error) => error.code(),
+            Self::HalfOpened { source, .. } => source.code(),
         }
     }
 
@@ -156,6 +166,11 @@ impl Error {
                  takes the log as it stands now",
                 evidence.display()
             )),
+            Self::HalfOpened { .. } => Some(
+                "go on in it: `git parler key list` shows its key, `git parler key new` makes one, `git parler log` shows what \
+                 was said; or end it with `git parler close`"
+                    .to_owned(),
+            ),
             Self::Gone { .. } => Some("ask its author to push it again".to_owned()),
             Self::Session(error) => error.hint(),
             Self::NoHome => Some("run any command that needs the hub once where the user key is".to_owned()),
@@ -167,6 +182,7 @@ impl Error {
     pub fn refusal(&self) -> Option<RefusalCode> {
         match self {
             Self::Link(error) | Self::Transfer(TransferError::Link(error)) => error.refusal(),
+            Self::HalfOpened { source, .. } => source.refusal(),
             _ => None,
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use protocol::frame::OpenRoom;
-use protocol::id::Salt;
+use protocol::id::{RoomId, Salt};
 use protocol::limits::{RECAP_BYTES_MAX, TOPIC_BYTES_MAX};
 use protocol::part::{Body, Part};
 use protocol::room::room_id;
@@ -41,7 +41,7 @@ impl Client {
     /// # Errors
     /// [`SessionError::TooLong`] for a topic of more than 200 bytes or a recap of more than 1 MiB, [`SessionError::KeyBounds`]
     /// for terms of a key that cannot be, both before anything is done; [`SessionError::NoUserKey`] where there is none;
-    /// [`Error::Link`] and [`Error::Seat`] as ever.
+    /// [`Error::HalfOpened`] when something fails once the session is there; [`Error::Link`] and [`Error::Seat`] as ever.
     pub async fn open_session(&mut self, open: OpenSession) -> Result<report::Open, Error> {
         let terms =
             KeyTerms { ttl: open.ttl, max_uses: open.max_uses, auto: open.auto, no_history: open.no_history };
@@ -63,15 +63,31 @@ impl Client {
         }
         let known = Room::own(self.memory(room)?, &genesis, self.seat.agent())?;
         self.rooms.insert(room, known);
-        self.record(room)?.change(|record| record.no_history = open.no_history)?;
+        // The session is there: whatever fails from here on, it is in use and named, and no second one is opened for it.
+        self.set_in_use(Some(room))?;
+        match self.furnish(room, open.no_history, terms, bodies).await {
+            Ok(report::NewKey { key, join_line, expires, .. }) => {
+                Ok(report::Open { session: room, room, key, join_line, expires })
+            }
+            Err(source) => Err(Error::HalfOpened { room, source: Box::new(source) }),
+        }
+    }
+
+    /// Puts into a session that was just opened what others find there: its rule, its key, and the first messages.
+    async fn furnish(
+        &mut self,
+        room: RoomId,
+        no_history: bool,
+        terms: KeyTerms,
+        bodies: Vec<String>,
+    ) -> Result<report::NewKey, Error> {
+        self.record(room)?.change(|record| record.no_history = no_history)?;
         let key = self.make_key(room, terms).await?;
         for body in bodies {
             self.say(room, body, false).await?;
         }
         self.refresh(room).await?;
-        self.set_in_use(Some(room))?;
-        let report::NewKey { key, join_line, expires, .. } = key;
-        Ok(report::Open { session: room, room, key, join_line, expires })
+        Ok(key)
     }
 }
 

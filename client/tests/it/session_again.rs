@@ -1,7 +1,14 @@
 //! What is done twice, half, or by two at once: it is gone on with, and stands once.
 
-use client::JoinOutcome;
+use std::path::Path;
 
+use client::settings::HubAddress;
+use client::{Client, Error, JoinOutcome, Settings};
+use kit::LyingHub;
+use protocol::frame::Request;
+use protocol::refusal::{Refusal, RefusalCode};
+
+use crate::cast::settings;
 use crate::scene::{Scene, about, opened};
 
 #[tokio::test]
@@ -26,4 +33,41 @@ async fn a_request_that_waits_keeps_its_name_and_says_so() {
     assert_eq!(ben.join_state(&mut anew, None).await.unwrap(), JoinOutcome::Pending);
     assert_eq!(anew.asked_name().as_deref(), Some("benjamin"));
     scene.hub.kill();
+}
+
+/// The settings of `user` on a machine of an own.
+fn of(home: &Path, user: &str, hub: &LyingHub) -> Settings {
+    let address: HubAddress = hub.origin().parse().unwrap();
+    Settings { name: format!("{user}/app"), ..settings(&home.join(user), "app", address) }
+}
+
+async fn seat(home: &Path, user: &str, hub: &LyingHub) -> Client {
+    Client::connect(of(home, user, hub), None).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_session_that_was_opened_by_half_is_named_and_gone_on_with() {
+    type Refused = fn(&Request) -> bool;
+    let steps: [Refused; 2] =
+        [|request| matches!(request, Request::PutKey(_)), |request| matches!(request, Request::Post(_))];
+    for refused in steps {
+        let home = tempfile::tempdir().unwrap();
+        let hub = LyingHub::new(1);
+        let mut ana = seat(home.path(), "ana", &hub).await;
+        hub.lie(move |asking, answer| {
+            if refused(asking.request) {
+                *answer = Err(Refusal::new(RefusalCode::OverQuota, "no more today"));
+            }
+        });
+        let error = ana.open_session(about("ship it")).await.unwrap_err();
+        assert_eq!((error.code(), error.refusal()), ("over_quota", Some(RefusalCode::OverQuota)));
+        assert!(error.hint().is_some_and(|hint| hint.contains("git parler key list")), "{error}");
+        let Error::HalfOpened { room, .. } = error else { panic!("{error}") };
+        hub.repent();
+        let mut later = seat(home.path(), "ana", &hub).await;
+        assert_eq!(later.room().await.unwrap(), room);
+        let keys = later.keys().await.unwrap().keys;
+        assert!(keys[0].key.is_some(), "the key can be shown: {keys:?}");
+        assert_eq!(later.sessions().await.unwrap().sessions.len(), 1);
+    }
 }
