@@ -67,7 +67,7 @@ impl Client {
         let room = self.owned().await?;
         let gate = self.gate(room).await?;
         let request = match selected(joiner, &gate.offered) {
-            Err(SessionError::NoSuch { .. }) => return self.decided(room, joiner, JoinerState::Member),
+            Err(SessionError::NoSuch { .. }) => return self.decided(room, joiner, JoinerState::Member).await,
             other => other?,
         };
         self.admit(room, request, no_history).await
@@ -81,7 +81,7 @@ impl Client {
         let room = self.owned().await?;
         let gate = self.gate(room).await?;
         let request = match selected(joiner, &gate.offered) {
-            Err(SessionError::NoSuch { .. }) => return self.decided(room, joiner, JoinerState::Denied),
+            Err(SessionError::NoSuch { .. }) => return self.decided(room, joiner, JoinerState::Denied).await,
             other => other?,
         };
         let joiner = Agent { id: request.agent, name: request.name.clone() };
@@ -263,7 +263,14 @@ impl Client {
     }
 
     /// Answers for somebody who does not ask any more, since another seat of the owner has decided the same.
-    fn decided(&self, room: RoomId, selector: &str, wanted: JoinerState) -> Result<Decision, Error> {
+    async fn decided(
+        &mut self,
+        room: RoomId,
+        selector: &str,
+        wanted: JoinerState,
+    ) -> Result<Decision, Error> {
+        // The decision may have come between the look at the room and that at its gate.
+        self.refresh(room).await?;
         let members = self.rooms[&room].members();
         let known = members.agents().map(|id| self.rooms[&room].agent(id));
         let named = known.map(|agent| Named {

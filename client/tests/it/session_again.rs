@@ -1,11 +1,13 @@
 //! What is done twice, half, or by two at once: it is gone on with, and stands once.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use client::settings::HubAddress;
 use client::{Client, Error, JoinOutcome, Settings};
 use kit::LyingHub;
-use protocol::frame::Request;
+use protocol::frame::{Answer, JoinerState, Request};
+use protocol::invite::SessionKey;
 use protocol::refusal::{Refusal, RefusalCode};
 
 use crate::cast::settings;
@@ -70,4 +72,33 @@ async fn a_session_that_was_opened_by_half_is_named_and_gone_on_with() {
         assert!(keys[0].key.is_some(), "the key can be shown: {keys:?}");
         assert_eq!(later.sessions().await.unwrap().sessions.len(), 1);
     }
+}
+
+#[tokio::test]
+async fn a_decision_that_comes_between_two_looks_is_the_same_decision() {
+    let home = tempfile::tempdir().unwrap();
+    let hub = Arc::new(LyingHub::new(1));
+    let mut one = seat(home.path(), "ana", &hub).await;
+    let opened = one.open_session(about("ship it")).await.unwrap();
+    let key: SessionKey = opened.key.parse().unwrap();
+    let mut ben = seat(home.path(), "ben", &hub).await;
+    ben.join(&key, "ben").await.unwrap();
+    // On another machine, where nothing is known of what the first one does.
+    let file = home.path().join("user");
+    client::export_user(&of(home.path(), "ana", &hub), &file).unwrap();
+    client::import_user(&of(home.path(), "twin", &hub), &file).unwrap();
+    let mut two = seat(home.path(), "twin", &hub).await;
+    two.use_session(Some("ship it")).await.unwrap();
+    one.approve("ben", None).await.unwrap();
+    // The second seat does not see the admission before the gate is empty.
+    let (me, room, told) = (two.seat().agent(), opened.room, Arc::downgrade(&hub));
+    hub.show(me, room, |entries| drop(entries.pop()));
+    hub.lie(move |asking, answer| {
+        if let (true, Ok(Answer::Requests(list))) = (asking.agent == me, answer) {
+            list.requests.clear();
+            told.upgrade().unwrap().show(me, room, |_| {});
+        }
+    });
+    let decision = two.approve("ben", None).await.unwrap();
+    assert_eq!((decision.joiner.id, decision.state), (ben.seat().agent(), JoinerState::Member));
 }
