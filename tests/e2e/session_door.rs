@@ -249,15 +249,29 @@ fn open_with_wait_needs_a_terminal_and_opens_nothing_without_one() {
 fn an_owner_is_told_of_requests_at_the_end_of_any_command() {
     let people = People::new();
     let (ada, bob, eve) = (people.ada(), people.bob(), people.other("eve"));
-    let key = ada.opens(&[]);
+    let key = ada.opens(&["--topic", "retries"]);
     bob.refused(&["join", "--no-wait", &key]);
     let ends = |person: &Person<'_>| person.parler(&["list"]).stderr.lines().last().map(str::to_owned);
-    assert_eq!(ends(&ada).as_deref(), Some("1 request to join waits for you: git parler requests"));
+    let one = "1 request to join waits for you: git parler requests";
+    assert_eq!(ends(&ada).as_deref(), Some(one));
+    for args in [
+        &["send", "hello"][..],
+        &["recv"],
+        &["log"],
+        &["push", "--base", &people.two.base],
+        &["key", "list"],
+        &["key", "new"],
+        &["sessions"],
+        &["use", "retries"],
+    ] {
+        let run = ada.parler(args);
+        assert_eq!((run.code, run.stderr.lines().last()), (Some(0), Some(one)), "{args:?}");
+    }
     eve.refused(&["join", "--no-wait", &key]);
     assert_eq!(ends(&ada).as_deref(), Some("2 requests to join wait for you: git parler requests"));
     ada.says(&["approve", "bob/behind"]);
     ada.says(&["deny", "eve/eve"]);
-    assert_eq!(ends(&ada).as_deref(), Some("No handoffs yet."));
+    assert_eq!(ends(&ada), None);
 }
 
 #[test]

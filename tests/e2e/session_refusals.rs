@@ -207,10 +207,7 @@ fn two_seats_of_the_owner_that_decide_at_once_decide_once() {
         let started: Vec<_> = folders.iter().map(|folder| scope.spawn(move || decide(folder))).collect();
         started.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    assert!(
-        codes.contains(&Some(0)) && codes.iter().all(|code| [Some(0), Some(1)].contains(code)),
-        "{codes:?}"
-    );
+    assert_eq!(codes, [Some(0), Some(0)], "who was slower hears of the same decision");
     assert_eq!(bob.answer(&["join", &key])["state"], json!("member"));
     assert_eq!(ada.says(&["log"]).matches("bob/behind came in").count(), 1);
 }
@@ -252,21 +249,6 @@ fn the_users_key_makes_another_machine_the_same_user() {
     let room = ada.answer(&["status"])["session"].as_str().unwrap().to_owned();
     bob.says(&["approve", "--room", &room, "eve/eve"]);
     assert_eq!(eve.answer(&["join", &key])["state"], json!("member"));
-}
-
-#[test]
-fn a_key_that_has_expired_admits_nobody() {
-    let people = People::new();
-    let (ada, bob) = (people.ada(), people.bob());
-    let key = ada.opens(&["--ttl", "1s"]);
-    let mut asked = bob.refused(&["join", "--no-wait", &key]);
-    while asked == (3, "pending".to_owned()) {
-        asked = bob.refused(&["join", "--no-wait", &key]);
-    }
-    assert_eq!(asked, (1, "key_refused".to_owned()));
-    assert_eq!(ada.answer(&["requests"])["requests"], json!([]));
-    assert_eq!(ada.refused(&["approve", &bob.seat()]), (1, "not_found".to_owned()));
-    assert_eq!(ada.answer(&["key", "list"])["keys"][0]["state"], json!("expired"));
 }
 
 #[test]

@@ -7,13 +7,16 @@ use std::time::Duration;
 use client::report::{JoinRequest, KeyState};
 use client::{Client, Error, JoinOutcome, OpenSession, SessionError, Settings};
 use kit::{LyingHub, Member};
-use protocol::frame::{Answer, ChainPage, JoinStanding, JoinerState, Request, RequestList, Requests, Rooms};
+use protocol::frame::{
+    Answer, ChainPage, JoinStanding, JoinerState, KeyRow, Request, RequestList, Requests, Rooms,
+};
 use protocol::id::Digest;
 use protocol::invite::SessionKey;
+use protocol::key::UserKey;
 use protocol::refusal::{Refusal, RefusalCode};
 use protocol::room::{AdmissionError, ChainEnd};
-use protocol::signed::Signed;
-use protocol::statement::{Genesis, RoomKind};
+use protocol::signed::{self, Signed};
+use protocol::statement::{Genesis, Key, RoomKind};
 use tempfile::TempDir;
 
 use crate::cast::settings;
@@ -258,6 +261,36 @@ async fn another_room_behind_a_key_is_not_entered() {
     // Nor is it one of his because its owner admits him, and the hub lists it: he never asked to be in it.
     hub.repent();
     assert!(ben.sessions().await.unwrap().sessions.is_empty());
+}
+
+#[tokio::test]
+async fn a_request_by_a_key_that_has_expired_is_reported_whatever_the_hub_lists() {
+    let (home, hub, mut ana, ..) = asked(14).await;
+    let file = home.path().join("user");
+    let here = settings(&home.path().join("ana"), "app", hub.origin().parse().unwrap());
+    client::export_user(&here, &file).unwrap();
+    let owner = UserKey::from_seed_text(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let room = ana.room().await.unwrap();
+    let key = SessionKey::new([9; 16], room.room12(), None);
+    let (invite, now) = (key.invite_key().public(), client::seat::now());
+    let (issued, expires, max_uses) = (now - 2000, now - 1000, 5);
+    let word =
+        Key { room, invite, issued, expires, max_uses, auto: true, no_history: false, needs: Vec::new() };
+    let key_row = KeyRow { key: signed::sign(&owner, word).signed().clone(), uses: 0, revoked: false };
+    let request = Member::log_in(7, &hub.origin()).unwrap().request_to_join(&key, "carl");
+    edit_requests(&hub, move |list| {
+        let key = key_row.key.clone();
+        list.requests = vec![protocol::frame::JoinRequest { ask: request.clone(), key, first_seen: now }];
+        list.keys.push(key_row.clone());
+    });
+    assert!(ana.approve_auto().await.unwrap().is_empty());
+    let answer = ana.requests().await.unwrap();
+    assert!(answer.requests.is_empty());
+    assert_eq!(answer.rejected[0].reason, "the key of the request has expired");
+    let error = ana.approve("carl", None).await.unwrap_err();
+    assert_eq!(error.code(), "not_found", "{error}");
+    let states: Vec<_> = ana.keys().await.unwrap().keys.iter().map(|key| key.state).collect();
+    assert_eq!(states, [KeyState::Live, KeyState::Expired]);
 }
 
 #[tokio::test]

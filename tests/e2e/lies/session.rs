@@ -90,8 +90,8 @@ fn a_back_dated_message_is_told_and_not_shown() {
     // Its digest is another one too, so that the log it stands in is not the one of the other heads.
     let bob = session.bob();
     let heard = bob.hears_oddly();
-    assert!(heard.iter().all(|line| line == "invalid" || line == "fork"), "{heard:?}");
-    assert!(!heard.is_empty() && bob.evidence() > 0);
+    assert_eq!(heard, ["invalid", "invalid", "fork"]);
+    assert!(bob.evidence() > 0);
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn a_dropped_message_is_told() {
         entries.remove(before_last);
     });
     let heard = bob.hears_oddly();
-    assert!(heard == ["fork"] || heard == ["gap four"], "{heard:?}");
+    assert_eq!(heard, ["fork"]);
     assert!(bob.evidence() > 0);
 }
 
@@ -186,7 +186,7 @@ fn a_reordered_log_is_told() {
         entries.swap(last - 1, last);
     });
     let heard = bob.hears_oddly();
-    assert!(heard == ["fork"] || heard == ["gap four", "fork"], "{heard:?}");
+    assert_eq!(heard, ["fork"]);
     assert!(bob.evidence() > 0);
 }
 
@@ -237,8 +237,7 @@ fn a_head_of_another_history_is_told() {
     let shown = session.hub.entries_shown(bob.id(), session.room);
     session.hub.show(ada.id(), session.room, |entries| entries.extend_from_slice(&shown[shown.len() - 2..]));
     let heard = ada.hears_oddly();
-    assert_eq!(heard.last().unwrap(), "fork", "his second word names a log that is not hers: {heard:?}");
-    assert!(!heard.contains(&"five".to_owned()));
+    assert_eq!(heard, ["four", "fork"], "his second word names a log that is not hers");
     assert!(ada.evidence() > 0);
     refused(&ada.parler(&["send", "--json", "six"]), 1, "verification_failed");
 }
