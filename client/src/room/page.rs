@@ -121,13 +121,37 @@ impl Room {
         limit: u64,
         wait: Option<Duration>,
     ) -> Result<ReadPage, Error> {
-        let limit = limit.clamp(1, PULL_ENTRIES_MAX);
-        let first = after.max(self.floor());
+        let (read, first, at) = self.reached(link, Wanted { after, limit, bodies: true, wait }).await?;
+        self.note_topic(read.as_ref());
+        self.keep()?;
+        Ok(self.show(read, at, at - first))
+    }
+
+    /// Reads headers behind `after`, at most `limit` and no text. Returns what they are and where the next reading goes on.
+    ///
+    /// # Errors
+    /// As [`Room::read`].
+    pub(crate) async fn skim(
+        &mut self,
+        link: &Link,
+        after: u64,
+        limit: u64,
+    ) -> Result<(Vec<Reading>, u64), Error> {
+        let wanted = Wanted { after, limit, bodies: false, wait: None };
+        let (read, _, at) = self.reached(link, wanted).await?;
+        self.keep()?;
+        Ok(read.map_or((Vec::new(), at), |page| (page.readings, page.end.seq)))
+    }
+
+    /// Reads a page wherever it is, with where this agent may read from and where the log is there from.
+    async fn reached(&mut self, link: &Link, wanted: Wanted) -> Result<(Option<Page>, u64, u64), Error> {
+        let limit = wanted.limit.clamp(1, PULL_ENTRIES_MAX);
+        let first = wanted.after.max(self.floor());
         let mut at = first.max(self.state.lost());
         let mut read = None;
         for _ in 0..=PRUNED_AGAIN_MAX {
             let step = match self.reach(link, at, limit).await? {
-                Way::Open => self.page(link, Wanted { after: at, limit, bodies: true, wait }).await?,
+                Way::Open => self.page(link, Wanted { after: at, limit, ..wanted }).await?,
                 Way::Pruned(base) => Step::Pruned(base),
                 Way::Shut => Step::Forked,
             };
@@ -143,9 +167,7 @@ impl Room {
             }
             break;
         }
-        self.note_topic(read.as_ref());
-        self.keep()?;
-        Ok(self.show(read, at, at - first))
+        Ok((read, first, at))
     }
 
     /// Takes note of what the owner says that the session is about.

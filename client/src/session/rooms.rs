@@ -6,7 +6,7 @@ use protocol::frame::{Ack, Answer, Chain, Request, RoomRow, Rooms};
 use protocol::id::RoomId;
 use protocol::limits::{CHAIN_ENTRIES_MAX, PULL_ENTRIES_MAX};
 use protocol::refusal::RefusalCode;
-use protocol::room::{check_admission, room_id};
+use protocol::room::{Reading, check_admission, room_id};
 use protocol::signed::Verified;
 use protocol::statement::{Genesis, LogPoint, Role, RoomKind};
 
@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::limits::UNREAD_PAGES_MAX;
 use crate::link::LinkError;
 use crate::report;
-use crate::room::{Content, ReadPage, Room};
+use crate::room::{ReadPage, Room};
 use crate::seat::{InUse, RoomMemory, Seat, SeatError};
 use crate::settings::{RoomChoice, Settings};
 
@@ -275,6 +275,13 @@ impl Client {
         self.unless_out(id, outcome)
     }
 
+    /// Reads headers of a room that was taken up, as [`Room::skim`] does.
+    async fn skim(&mut self, id: RoomId, after: u64) -> Result<(Vec<Reading>, u64), Error> {
+        let room = self.rooms.get_mut(&id).expect("a room that was taken up");
+        let outcome = room.skim(&self.link, after, PULL_ENTRIES_MAX).await;
+        self.unless_out(id, outcome)
+    }
+
     /// Says by an outcome that the hub does not find the room that this seat is in it no more.
     fn unless_out<T>(&mut self, id: RoomId, outcome: Result<T, Error>) -> Result<T, Error> {
         match outcome {
@@ -347,7 +354,8 @@ impl Client {
         Ok(self.rooms[&id].topic().map(str::to_owned))
     }
 
-    /// Counts the entries behind a reader's cursor that are not this seat's own. Of very many some are counted without a look.
+    /// Counts the entries behind a reader's cursor that are not this seat's own. Headers travel only; of very many some
+    /// are counted without a look.
     pub(crate) async fn unread(&mut self, id: RoomId) -> Result<u64, Error> {
         let own = self.own_acts(id)?;
         let (me, end) = (self.seat.agent(), self.rooms[&id].head().seq);
@@ -356,13 +364,17 @@ impl Client {
             if at >= end {
                 return Ok(count);
             }
-            let page = self.read(id, at, PULL_ENTRIES_MAX, None).await?;
-            count +=
-                page.items.iter().filter(|item| !is_own(&item.content, item.seq, me, &own)).count() as u64;
-            if page.end_seq <= at {
+            let (readings, read_to) = self.skim(id, at).await?;
+            let is_own = |reading: &&Reading| match reading {
+                Reading::Good(message) => message.header.by() == me,
+                Reading::Act(act) => own.contains(&act.seq),
+                Reading::Repeated { .. } | Reading::Invalid { .. } | Reading::NotMember { .. } => false,
+            };
+            count += (readings.len() - readings.iter().filter(is_own).count()) as u64;
+            if read_to <= at {
                 return Ok(count);
             }
-            at = page.end_seq;
+            at = read_to;
         }
         Ok(count + end.saturating_sub(at))
     }
@@ -382,15 +394,6 @@ impl Client {
             Err(error) if is_forked && error.refusal().is_some() => Ok(()),
             outcome => Ok(outcome.map(drop)?),
         }
-    }
-}
-
-/// Says whether an entry is this seat's own: its message, or an act of the owner that it has signed.
-pub(super) fn is_own(content: &Content, seq: u64, me: protocol::key::AgentId, own_acts: &[u64]) -> bool {
-    match content {
-        Content::Message(said) => said.author.id == me,
-        Content::Act(_) => own_acts.contains(&seq),
-        Content::Repeated { .. } | Content::Invalid | Content::NotMember { .. } => false,
     }
 }
 

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use protocol::id::RoomId;
+use protocol::key::AgentId;
 use protocol::limits::{Limits, PULL_ENTRIES_MAX};
 use protocol::part::{Body, Part};
 use protocol::room::Flag;
 use tokio::time::Instant;
 
 use super::SessionError;
-use super::rooms::is_own;
 use crate::client::Client;
 use crate::error::Error;
 use crate::handoffs::bundles;
@@ -203,6 +203,15 @@ impl Client {
             flags: said.flags,
             ..empty
         }
+    }
+}
+
+/// Says whether an entry is this seat's own: its message, or an act of the owner that it has signed.
+fn is_own(content: &Content, seq: u64, me: AgentId, own_acts: &[u64]) -> bool {
+    match content {
+        Content::Message(said) => said.author.id == me,
+        Content::Act(_) => own_acts.contains(&seq),
+        Content::Repeated { .. } | Content::Invalid | Content::NotMember { .. } => false,
     }
 }
 

@@ -21,4 +21,6 @@ mod session_choice;
 #[cfg(test)]
 mod session_lies;
 #[cfg(test)]
+mod session_list;
+#[cfg(test)]
 mod session_waiting;
