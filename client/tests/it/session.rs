@@ -256,6 +256,15 @@ async fn the_owners_seats_decide_at_once_and_each_decision_stands_once() {
     let count = admits.messages.iter().filter(|message| message.kind == MessageKind::Admit).count();
     assert_eq!(count, 3);
     assert_eq!(one.keys().await.unwrap().keys[0].uses, 3);
+    for i in 0..3 {
+        let name = format!("v{i}");
+        scene.joiner(&name, &key).await.unwrap().join(&key, &name).await.unwrap();
+        let (here, there) = tokio::join!(one.deny(&name), two.deny(&name));
+        assert_eq!((here.unwrap().state, there.unwrap().state), (JoinerState::Denied, JoinerState::Denied));
+    }
+    let denials = one.log(None, 100).await.unwrap();
+    let count = denials.messages.iter().filter(|message| message.kind == MessageKind::Deny).count();
+    assert_eq!(count, 3);
     // One lets in, the other turns away: one of them stands, and the other is told.
     let mut last = scene.joiner("last", &key).await.unwrap();
     last.join(&key, "last").await.unwrap();

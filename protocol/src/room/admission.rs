@@ -212,7 +212,10 @@ impl ActError {
         use crate::statement::Op;
         matches!(
             (self, wanted),
-            (Self::Member, Op::Admit(_)) | (Self::NotMember, Op::Remove { .. }) | (Self::Closed, Op::Close)
+            (Self::Member, Op::Admit(_))
+                | (Self::Denied, Op::Deny { .. })
+                | (Self::NotMember, Op::Remove { .. })
+                | (Self::Closed, Op::Close)
         )
     }
 }

@@ -309,6 +309,7 @@ impl Members {
                 Err(ActError::Full(members_max))
             }
             Op::Deny { agents } if agents.iter().any(is_admitted) => Err(ActError::Member),
+            Op::Deny { agents } if agents.iter().all(|agent| self.is_denied(agent)) => Err(ActError::Denied),
             Op::Deny { agents } if self.denied().count() + agents.len() > DENIED_MAX => {
                 Err(ActError::TooManyDenied)
             }

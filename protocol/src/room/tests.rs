@@ -236,6 +236,11 @@ fn a_denial_is_final() {
     log.act(Op::Deny { agents: vec![joiner().public()] });
     let admit = admission(&joiner(), 0, log.end());
     assert_eq!(log.members.check_act(&Op::Admit(admit.clone()), 3, 256), Err(ActError::Denied));
+    let (again, both) = ([joiner()], [joiner(), AgentKey::from_seed(&[9; 32])]);
+    let deny = |agents: &[AgentKey]| Op::Deny { agents: agents.iter().map(AgentKey::public).collect() };
+    let needless = log.members.check_act(&deny(&again), 3, 256).unwrap_err();
+    assert!(needless == ActError::Denied && needless.is_done(&deny(&again)));
+    assert_eq!(log.members.check_act(&deny(&both), 3, 256), Ok(()), "one of them is not turned away yet");
     log.act(Op::Admit(admit));
     log.say(&joiner(), 1, "hi");
     assert_eq!(seen(&log.read()), "aan", "an owner's own later word is void");

@@ -265,7 +265,7 @@ impl World {
             Doing::Admit(who, ..) | Doing::Deny(who) if agent(who).stay.is_some() => {
                 Some(RefusalCode::BadRequest)
             }
-            Doing::Admit(who, ..) if agent(who).denied => Some(RefusalCode::Denied),
+            Doing::Admit(who, ..) | Doing::Deny(who) if agent(who).denied => Some(RefusalCode::Denied),
             Doing::Remove(who) => {
                 let is_seat = agent(who).vouched_until.is_some() && !agent(who).removed;
                 (!is_seat && agent(who).stay.is_none()).then_some(RefusalCode::BadRequest)
