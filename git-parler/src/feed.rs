@@ -56,11 +56,10 @@ fn entry(ui: &Ui, message: &LoggedMessage, me: AgentId) -> String {
     let flags: String = message.flags.iter().map(|flag| bracket(word(*flag))).collect();
     let text = message.text.as_deref().filter(|text| !text.is_empty()).map(indented);
     let about = || {
-        message
-            .agent
-            .as_ref()
-            .map_or_else(|| "somebody".to_owned(), |agent| ui.paint(Paint::Bold, name(agent)))
+        let names: Vec<_> = message.agents.iter().map(|agent| ui.paint(Paint::Bold, name(agent))).collect();
+        if names.is_empty() { "somebody".to_owned() } else { names.join(", ") }
     };
+    let was = if message.agents.len() > 1 { "were" } else { "was" };
     match message.kind {
         MessageKind::Text | MessageKind::Other => {
             format!("{from}: {flags}{}", text.as_deref().unwrap_or("[not shown]"))
@@ -78,7 +77,7 @@ fn entry(ui: &Ui, message: &LoggedMessage, me: AgentId) -> String {
         }
         MessageKind::Topic => format!("{from} {flags}set the topic: {}", text.unwrap_or_default()),
         MessageKind::Admit => format!("{} {flags}came in", about()),
-        MessageKind::Deny => format!("{} {flags}was turned away", about()),
+        MessageKind::Deny => format!("{} {flags}{was} turned away", about()),
         MessageKind::Remove => format!("{} {flags}was put out", about()),
         MessageKind::Leave => format!("{from} {flags}left"),
         MessageKind::Close => format!("{flags}the session was closed"),
@@ -173,7 +172,7 @@ mod tests {
             kind,
             text: text.map(str::to_owned),
             bundle: None,
-            agent: None,
+            agents: Vec::new(),
             flags: Vec::new(),
         }
     }
@@ -207,7 +206,7 @@ mod tests {
             let from = Some(agent(1, name));
             assert_eq!(shown(LoggedMessage { from, ..said(MessageKind::Text, Some("fine")) }), expected);
         }
-        let came = LoggedMessage { agent: Some(agent(2, "ada: hi")), ..said(MessageKind::Admit, None) };
+        let came = LoggedMessage { agents: vec![agent(2, "ada: hi")], ..said(MessageKind::Admit, None) };
         assert_eq!(shown(came), "7 \"ada: hi\" came in\n");
     }
 
@@ -233,15 +232,19 @@ mod tests {
 
     #[test]
     fn acts_say_whom_they_are_about() {
-        let act = |kind| LoggedMessage { from: None, agent: Some(agent(2, "eve/x")), ..said(kind, None) };
+        let act = |kind| LoggedMessage { from: None, agents: vec![agent(2, "eve/x")], ..said(kind, None) };
         let all: String = [MessageKind::Admit, MessageKind::Deny, MessageKind::Remove]
             .map(|kind| shown(act(kind)))
             .concat();
         assert_eq!(all, "7 eve/x came in\n7 eve/x was turned away\n7 eve/x was put out\n");
+        let both = vec![agent(2, "eve/x"), agent(3, "")];
+        let id = both[1].id.to_string();
+        let denied = LoggedMessage { agents: both, ..act(MessageKind::Deny) };
+        assert_eq!(shown(denied), format!("7 eve/x, {} were turned away\n", &id[..12]));
         assert_eq!(shown(said(MessageKind::Leave, None)), "7 bob/app left\n");
         assert_eq!(shown(act(MessageKind::Close)), "7 the session was closed\n");
         assert_eq!(shown(said(MessageKind::Topic, Some("a\nb"))), "7 bob/app set the topic: a\n    b\n");
-        let nameless = LoggedMessage { agent: Some(agent(2, "")), ..act(MessageKind::Admit) };
+        let nameless = LoggedMessage { agents: vec![agent(2, "")], ..act(MessageKind::Admit) };
         let id = agent(2, "").id.to_string();
         assert_eq!(shown(nameless), format!("7 {} came in\n", &id[..12]));
     }

@@ -55,10 +55,10 @@ fn the_answers_about_sessions_keep_their_form() {
     requests {requests: [{id: string, name: string, words: string, first_seen: number, confusable_with: [], auto: bool, was_removed: bool}], rejected: []}
     approve {room: string, joiner: {id: string, name: string}, state: string}
     deny {room: string, joiner: {id: string, name: string}, state: string}
-    join {session: string, room: string, state: string, messages: [{seq: number, from: null, signature: string, sent: null, kind: string, text: null, bundle: null, agent: {id: string, name: string}, flags: []}], cursor: number}
-    recv {room: string, messages: [{seq: number, from: {id: string, name: string}, signature: string, sent: number, kind: string, text: string, bundle: {id: string, summary: string, tip: string, prerequisites: [string], commits: number, size: number, state: string}, agent: null, flags: []}], cursor: number, more: bool, expired: number, flags: []}
+    join {session: string, room: string, state: string, messages: [{seq: number, from: null, signature: string, sent: null, kind: string, text: null, bundle: null, agents: [{id: string, name: string}], flags: []}], cursor: number}
+    recv {room: string, messages: [{seq: number, from: {id: string, name: string}, signature: string, sent: number, kind: string, text: string, bundle: {id: string, summary: string, tip: string, prerequisites: [string], commits: number, size: number, state: string}, agents: [], flags: []}], cursor: number, more: bool, expired: number, flags: []}
     send {room: string, seq: number}
-    log {room: string, messages: [{seq: number, from: {id: string, name: string}, signature: string, sent: number, kind: string, text: string, bundle: null, agent: null, flags: []}], cursor: number, more: bool, expired: number, flags: []}
+    log {room: string, messages: [{seq: number, from: {id: string, name: string}, signature: string, sent: number, kind: string, text: string, bundle: null, agents: [], flags: []}], cursor: number, more: bool, expired: number, flags: []}
     key list {room: string, keys: [{id: string, key: string, expires: number, uses: number, max_uses: number, auto: bool, state: string}]}
     key new {room: string, id: string, key: string, join_line: string, expires: number}
     key revoke {room: string, id: string, state: string}

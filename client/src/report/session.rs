@@ -199,8 +199,8 @@ pub struct LoggedMessage {
     pub text: Option<String>,
     /// The handoff that it refers to.
     pub bundle: Option<LoggedBundle>,
-    /// Whom an act of the owner is about.
-    pub agent: Option<Agent>,
+    /// Whom an act of the owner is about; more than one where it turns several away.
+    pub agents: Vec<Agent>,
     /// What is odd about it.
     pub flags: Vec<Flag>,
 }

@@ -158,7 +158,7 @@ impl Client {
             kind: MessageKind::Other,
             text: None,
             bundle: None,
-            agent: None,
+            agents: Vec::new(),
             flags: Vec::new(),
         };
         match item.content {
@@ -245,7 +245,7 @@ fn acted(act: Act, empty: LoggedMessage) -> LoggedMessage {
         Act::Closed => (MessageKind::Close, Vec::new()),
         Act::Unknown => (MessageKind::Other, Vec::new()),
     };
-    LoggedMessage { kind, agent: agents.into_iter().next(), ..empty }
+    LoggedMessage { kind, agents, ..empty }
 }
 
 const NEEDS_NEWER: &str = "[needs a newer git-parler]";

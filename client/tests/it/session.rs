@@ -15,7 +15,8 @@ use crate::scene::{DAY, Scene, about, opened};
 fn lines(received: &Received) -> Vec<String> {
     let line = |message: &client::report::LoggedMessage| {
         let by = message.from.as_ref().map_or("owner", |from| from.name.as_str());
-        let about = message.agent.as_ref().map_or("", |agent| agent.name.as_str());
+        let about: Vec<_> = message.agents.iter().map(|agent| agent.name.as_str()).collect();
+        let about = about.join(",");
         let text = message.text.as_deref().unwrap_or_default();
         format!("{by} {:?} {about}{text}", message.kind)
     };
