@@ -5,6 +5,7 @@ use std::fs;
 use kit::{ObjectFormat, Run, Shape, Snapshot, Times};
 use serde_json::json;
 
+use crate::environment;
 use crate::two::{Two, answer, parler, receiver, set_traps, texts};
 
 /// Branches, merges, renames, clocks that are wrong: what makes a range hard to find.
@@ -325,4 +326,19 @@ fn a_bundle_travels_through_standard_streams() {
     let applied: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!(applied["tip"], json!(two.tip));
     assert_eq!((&applied["author"], &applied["signature"]), (&json!(null), &json!("none")));
+}
+
+#[test]
+fn a_patch_that_nobody_reads_to_the_end_is_no_failure() {
+    let env = environment();
+    let source = env.init("source");
+    env.commit(&source, "a", "a line of many\n".repeat(20_000), "one");
+    answer(&env, &source, "push", &["-o", "../change.bundle"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = env.command("git");
+    command.current_dir(&source).args(["-c", "advice.parler=false", "parler", "show", "--patch"]);
+    let run = Run::from(command.arg("../change.bundle").stdout(writer).output().unwrap());
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(!run.stderr.contains("error: "), "{}", run.stderr);
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 
-use bundle::{Preview, PreviewOptions};
+use bundle::{DiffError, Preview, PreviewOptions};
 use client::report::{Apply, PathStat, PinnedRef, Show as Answer};
 use gix::bstr::ByteSlice;
 use protocol::clean;
@@ -50,8 +50,12 @@ pub(crate) fn run(context: &Context, arguments: &Show) -> Result<(), Failure> {
         if arguments.patch {
             writeln!(out)?;
             let mut lines = CleanLines { ui: &context.ui, out, line: Vec::new() };
-            lost = preview.patch(&mut lines).err();
-            lines.finish()?;
+            match preview.patch(&mut lines) {
+                Ok(()) => lines.finish()?,
+                // The printer knows which of these are no failure: nobody has to read to the end.
+                Err(DiffError::Write(error)) => return Err(error),
+                Err(error) => lost = Some(error),
+            }
         }
         Ok(())
     });
