@@ -1,6 +1,7 @@
 //! Ctrl-C. Work that has something to clean up holds a [`Guard`]: then the first Ctrl-C sets a flag that the work
 //! looks at, and the second ends the process. Without a guard the first one ends it, as everywhere. What waits
-//! for somebody else gives up when it was [`pressed`]; a hub, which runs until it is told to end, waits for [`asked_to_end`].
+//! for somebody else holds one too and gives up when it was [`pressed`]; a hub, which runs until it is told to end, waits for
+//! [`asked_to_end`].
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,8 +37,11 @@ pub(crate) fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Waits for Ctrl-C, which from the first call on ends nothing by itself. Needs a running tokio runtime.
+/// Waits for Ctrl-C, which ends nothing by itself while this is waited for, and does so afterwards. Needs a running tokio
+/// runtime.
 pub(crate) async fn pressed() -> io::Result<()> {
+    // The handler of tokio stays for as long as the process lives, and with it the system's own answer is gone.
+    let _guard = Guard::begin();
     let mut pressed = signal(SignalKind::interrupt())?;
     pressed.recv().await;
     Ok(())
@@ -46,8 +50,7 @@ pub(crate) async fn pressed() -> io::Result<()> {
 impl Guard {
     /// Begins to guard; one guard at a time. Where no handler can be set, Ctrl-C goes on ending the process.
     pub(crate) fn begin() -> Self {
-        static SWITCHES: OnceLock<Switches> = OnceLock::new();
-        let switches = SWITCHES.get_or_init(Switches::new);
+        let switches = Switches::of_process();
         switches.is_deadly.store(false, Ordering::SeqCst);
         Self(switches)
     }
@@ -65,6 +68,11 @@ impl Drop for Guard {
 }
 
 impl Switches {
+    fn of_process() -> &'static Self {
+        static SWITCHES: OnceLock<Switches> = OnceLock::new();
+        SWITCHES.get_or_init(Self::new)
+    }
+
     fn new() -> Self {
         let switches = Self {
             is_deadly: Arc::new(AtomicBool::new(true)),
@@ -86,14 +94,44 @@ impl Switches {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::sync::{Mutex, PoisonError};
+    use std::task::Poll;
+
     use super::*;
+
+    /// The signals of a process are one for all its tests.
+    static ALONE: Mutex<()> = Mutex::new(());
 
     #[test]
     fn the_first_ctrl_c_within_a_guard_sets_the_flag() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let guard = Guard::begin();
-        assert!(!guard.flag().load(Ordering::SeqCst));
+        guard.0.was_pressed.store(false, Ordering::SeqCst);
         signal_hook::low_level::raise(SIGINT).unwrap();
         assert!(guard.flag().load(Ordering::SeqCst));
         assert!(guard.0.is_deadly.load(Ordering::SeqCst));
+    }
+
+    #[test]
+    fn ctrl_c_ends_the_process_again_once_nobody_waits_for_it() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_deadly = || Switches::of_process().is_deadly.load(Ordering::SeqCst);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            for is_pressed in [false, true] {
+                {
+                    let mut waiting = pin!(pressed());
+                    let waits = poll_fn(|cx| Poll::Ready(waiting.as_mut().poll(cx).is_pending())).await;
+                    assert!(waits && !is_deadly());
+                    if is_pressed {
+                        signal_hook::low_level::raise(SIGINT).unwrap();
+                        waiting.as_mut().await.unwrap();
+                    }
+                }
+                assert!(is_deadly(), "{is_pressed}");
+            }
+        });
     }
 }

@@ -32,14 +32,17 @@ pub(crate) fn run(context: &Context, arguments: &Join) -> Result<(), Failure> {
     }
     let settings = network::settings_for(context, key.clone())?;
     network::with_client_at(context, settings, async |client| {
-        match network::until_interrupted(ask(context, client, &key, arguments)).await.map_err(explain)? {
-            JoinOutcome::Member(room) => enter(context, client, room).await,
-            JoinOutcome::Pending => Err(Failure::of(Code::Pending)),
-            JoinOutcome::Denied => Err(Failure::of(Code::Denied)),
-            JoinOutcome::Removed => {
-                Err(Failure::new(Code::Denied, "this seat has left the session, or was put out of it"))
+        let joining = async {
+            match ask(context, client, &key, arguments).await? {
+                JoinOutcome::Member(room) => enter(context, client, room).await,
+                JoinOutcome::Pending => Err(Failure::of(Code::Pending)),
+                JoinOutcome::Denied => Err(Failure::of(Code::Denied)),
+                JoinOutcome::Removed => {
+                    Err(Failure::new(Code::Denied, "this seat has left the session, or was put out of it"))
+                }
             }
-        }
+        };
+        network::until_interrupted(joining).await.map_err(explain)
     })
 }
 
@@ -76,7 +79,7 @@ async fn ask(
 
 fn explain(failure: Failure) -> Failure {
     match failure.code {
-        Code::Interrupted => failure.hint("your request stays; the same command goes on waiting"),
+        Code::Interrupted => failure.hint("your request stays; the same command goes on waiting, or enters"),
         _ => failure,
     }
 }
