@@ -25,7 +25,7 @@ pub use error::{Candidate, Error};
 pub use handoffs::VerifiedHandoff;
 pub use link::transfer::Progress;
 pub use push::{Posted, Undelivered};
-pub use seat::{InUse, VerifiedBlob, in_use};
+pub use seat::{InUse, VerifiedBlob, in_use, use_home};
 pub use session::{
     JoinOutcome, Joining, NotLetIn, OpenSession, SessionError, Tended, Thing, export_user, import_user,
     whereabouts,

@@ -17,6 +17,7 @@ mod session_json;
 mod session_refusals;
 mod session_storm;
 mod session_talk;
+mod session_use;
 mod setup;
 mod strace;
 mod surface;

@@ -281,8 +281,8 @@ pub struct Session {
 pub struct Use {
     /// The session that is in use now; none for the home.
     pub session: Option<RoomId>,
-    /// The room in which this seat works now.
-    pub room: RoomId,
+    /// The room in which this seat works now; none for a home that the hub could not be asked for.
+    pub room: Option<RoomId>,
     /// What it is about, where that was said and may be read.
     pub topic: Option<String>,
 }

@@ -272,13 +272,7 @@ impl Seat {
     /// # Errors
     /// As [`Seat::in_use`], and [`SeatError::File`] when it cannot be written.
     pub fn set_in_use(&self, in_use: Option<InUse>) -> Result<(), SeatError> {
-        let _lock = Lock::of(&self.state)?;
-        let mut state = read_state(&self.state)?;
-        if state.in_use != in_use {
-            state.in_use = in_use;
-            files::replace(&self.state, json::write(&state).as_bytes())?;
-        }
-        Ok(())
+        write_in_use(&self.state, in_use)
     }
 
     fn vouched(&self) -> Result<Option<Verified<statement::Seat>>, SeatError> {
@@ -318,8 +312,35 @@ pub fn now() -> UnixMillis {
 /// # Errors
 /// [`SeatError`] when the state file cannot be read or is damaged.
 pub fn in_use(data: &Path, seat_dir: Option<&Path>) -> Result<Option<InUse>, SeatError> {
+    Ok(read_state(&state_path(data, seat_dir)?)?.in_use)
+}
+
+/// Has the seat of `seat_dir` work at home from now on, without making a seat or talking to any hub: a hub that lets it in no
+/// more must not keep it in its session.
+///
+/// # Errors
+/// As [`in_use`], and [`SeatError::File`] when the state file cannot be written.
+pub fn use_home(data: &Path, seat_dir: Option<&Path>) -> Result<(), SeatError> {
+    let state = state_path(data, seat_dir)?;
+    if read_state(&state)?.in_use.is_none() {
+        return Ok(());
+    }
+    write_in_use(&state, None)
+}
+
+fn write_in_use(path: &Path, in_use: Option<InUse>) -> Result<(), SeatError> {
+    let _lock = Lock::of(path)?;
+    let mut state = read_state(path)?;
+    if state.in_use != in_use {
+        state.in_use = in_use;
+        files::replace(path, json::write(&state).as_bytes())?;
+    }
+    Ok(())
+}
+
+fn state_path(data: &Path, seat_dir: Option<&Path>) -> Result<PathBuf, SeatError> {
     let dir = seat_dir.map(real_path).transpose()?;
-    Ok(read_state(&data.join("seats").join(format!("{}.json", stem(dir.as_deref()))))?.in_use)
+    Ok(data.join("seats").join(format!("{}.json", stem(dir.as_deref()))))
 }
 
 /// Returns the user who has vouched for the seat with the state file `path`, if one has.

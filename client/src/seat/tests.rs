@@ -92,3 +92,18 @@ fn a_damaged_state_file_is_an_error_that_names_it() {
     files::replace(&path, text.as_bytes()).unwrap();
     assert_eq!(seat.statement(DAY).unwrap().digest(), vouched.digest());
 }
+
+#[test]
+fn a_seat_goes_home_without_its_hub() {
+    let dir = tempfile::tempdir().unwrap();
+    use_home(dir.path(), None).unwrap();
+    assert!(!dir.path().join("seats").exists(), "no seat is made for it");
+    let seat = Seat::open(&local(dir.path(), None)).unwrap();
+    let vouched = seat.statement(DAY).unwrap();
+    let room = RoomId::from_bytes([5; 32]);
+    seat.set_in_use(Some(InUse { origin: "ws://gone.example:7419".to_owned(), room })).unwrap();
+    assert!(in_use(dir.path(), None).unwrap().is_some());
+    use_home(dir.path(), None).unwrap();
+    assert_eq!(in_use(dir.path(), None).unwrap(), None);
+    assert_eq!(seat.statement(DAY).unwrap().digest(), vouched.digest(), "nothing else is forgotten");
+}

@@ -102,7 +102,7 @@ impl Client {
         let session = (self.rooms[&room].kind() != RoomKind::Home).then_some(room);
         self.set_in_use(session)?;
         let topic = self.topic(room).await?;
-        Ok(report::Use { session, room, topic })
+        Ok(report::Use { session, room: Some(room), topic })
     }
 
     /// Takes the log of the room of this call as the hub shows it now, although it has shown another history before.
@@ -122,7 +122,7 @@ impl Client {
         }
         let session = (self.rooms[&room].kind() != RoomKind::Home).then_some(room);
         let topic = self.topic(room).await?;
-        Ok(report::Use { session, room, topic })
+        Ok(report::Use { session, room: Some(room), topic })
     }
 
     /// Returns the sessions that this seat is in and those that its user has opened, by rising id.

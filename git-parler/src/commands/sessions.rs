@@ -49,15 +49,9 @@ fn print(ui: &Ui, session: &Session) {
 }
 
 pub(crate) fn choose(context: &Context, arguments: &Use) -> Result<(), Failure> {
-    let answer = match &arguments.session {
-        Some(session) => {
-            let selector = (session != "home").then_some(session.as_str());
-            let settings = network::settings_to_use(context, selector)?;
-            network::with_client_at(context, settings, async |client| {
-                let answer = client.use_session(selector).await?;
-                if arguments.accept_fork { Ok(client.accept_fork().await?) } else { Ok(answer) }
-            })?
-        }
+    let answer = match arguments.session.as_deref() {
+        Some("home") => go_home(context, arguments)?,
+        Some(session) => take(context, Some(session), arguments)?,
         None => network::with_client(context, async |client| Ok(client.accept_fork().await?))?,
     };
     if context.ui.is_json() {
@@ -68,12 +62,33 @@ pub(crate) fn choose(context: &Context, arguments: &Use) -> Result<(), Failure> 
     Ok(())
 }
 
+/// Takes a session, or the home, into use.
+fn take(context: &Context, selector: Option<&str>, arguments: &Use) -> Result<Answer, Failure> {
+    let settings = network::settings_to_use(context, selector)?;
+    network::with_client_at(context, settings, async |client| {
+        let answer = client.use_session(selector).await?;
+        if arguments.accept_fork { Ok(client.accept_fork().await?) } else { Ok(answer) }
+    })
+}
+
+/// Goes home, whatever the hub says to it: it may be the one that lets this seat in no more.
+fn go_home(context: &Context, arguments: &Use) -> Result<Answer, Failure> {
+    client::use_home(&context.settings.data_folder, context.seat_dir().as_deref())?;
+    match take(context, None, arguments) {
+        Err(failure) if !arguments.accept_fork => {
+            context.ui.warn(&failure.message);
+            Ok(Answer { session: None, room: None, topic: None })
+        }
+        other => other,
+    }
+}
+
 fn told(answer: &Answer) -> String {
-    let room = answer.room.to_string();
-    match (&answer.session, &answer.topic) {
-        (None, _) => "You work at home now".to_owned(),
-        (Some(_), None) => format!("You work in session {} now", short(&room)),
-        (Some(_), Some(topic)) => {
+    let Some(session) = answer.session else { return "You work at home now".to_owned() };
+    let room = session.to_string();
+    match &answer.topic {
+        None => format!("You work in session {} now", short(&room)),
+        Some(topic) => {
             format!("You work in session {} \"{}\" now", short(&room), clean::line(topic))
         }
     }

@@ -1,0 +1,23 @@
+//! Where a seat works: what is in use, how it goes away from there, and the settings that count before it.
+
+use serde_json::json;
+
+use crate::people::People;
+
+#[test]
+fn who_was_put_out_gets_home_from_the_closed_hub_that_is_set() {
+    let people = People::new();
+    let (ada, mut bob) = (people.ada(), people.bob());
+    bob.joins(&ada.opens(&[]), &ada);
+    bob.set("PARLER_HUB", &people.hub.url());
+    ada.says(&["kick", "bob/behind"]);
+    let refused = bob.parler(&["recv"]);
+    assert_eq!(refused.code, Some(128));
+    assert!(refused.stderr.contains("hint: `git parler use home` goes back"), "{}", refused.stderr);
+    let gone = bob.parler(&["use", "home"]);
+    assert_eq!((gone.code, gone.stdout.as_str()), (Some(0), "You work at home now\n"), "{}", gone.stderr);
+    assert!(gone.stderr.starts_with("warning: the hub at ") && !gone.stderr.contains("use home"));
+    assert_eq!(bob.answer(&["use", "home"]), json!({ "session": null, "room": null, "topic": null }));
+    let after = bob.parler(&["recv"]);
+    assert!(after.stderr.contains("no join secret is known for it"), "{}", after.stderr);
+}
