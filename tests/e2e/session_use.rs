@@ -21,3 +21,21 @@ fn who_was_put_out_gets_home_from_the_closed_hub_that_is_set() {
     let after = bob.parler(&["recv"]);
     assert!(after.stderr.contains("no join secret is known for it"), "{}", after.stderr);
 }
+
+#[test]
+fn status_names_the_session_also_while_its_hub_is_away() {
+    let mut people = People::new();
+    let room = people.ada().answer(&["open", "--topic", "retries"])["room"].clone();
+    people.hub.kill();
+    let ada = people.ada();
+    for args in [&["status"][..], &["status", "--room", room.as_str().unwrap()]] {
+        let status = ada.answer(args);
+        assert_eq!((&status["session"], &status["members"]), (&room, &json!([])), "{args:?}");
+        assert_eq!(status["hub"]["reachable"], json!(false));
+    }
+    let said = ada.says(&["status"]);
+    let session = format!("\nSession {}\n", &room.as_str().unwrap()[..12]);
+    assert!(said.contains(&session) && !said.contains("your home"), "{said}");
+    assert_eq!(ada.answer(&["status", "--room", "home"])["session"], json!(null));
+    assert_eq!(ada.refused(&["status", "--room", "unheard of"]), (6, "hub_unreachable".to_owned()));
+}

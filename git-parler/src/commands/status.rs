@@ -1,6 +1,7 @@
 //! `git parler status`: who is here, and what is new.
 
 use client::report::{Status as Answer, StatusHub};
+use client::settings::RoomChoice;
 
 use crate::commands::push::short;
 use crate::context::Context;
@@ -18,8 +19,9 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
         Ok(answer) => answer,
         // Without the hub there is still something to say, and saying it is what was asked for.
         Err(failure) if failure.code == Code::HubUnreachable => {
+            let answer = offline(context)?.ok_or_else(|| failure.clone())?;
             context.ui.warn(&failure.message);
-            (offline(context)?, Vec::new())
+            (answer, Vec::new())
         }
         Err(failure) => return Err(failure),
     };
@@ -38,6 +40,9 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     match &answer.session {
         None => ui.line("Room: your home, where your own seats hand each other code"),
         Some(session) => ui.line(format_args!("Session {}", short(&session.to_string()))),
+    }
+    if !answer.hub.reachable {
+        ui.line("  (who is here, only the hub can tell)");
     }
     for member in &answer.members {
         let me = if member.id == answer.me.id { " (this one)" } else { "" };
@@ -61,17 +66,28 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-fn offline(context: &Context) -> Result<Answer, Failure> {
+/// Says what is known without the hub; nothing where a room is named that is not known here.
+fn offline(context: &Context) -> Result<Option<Answer>, Failure> {
     let settings = network::settings(context)?;
+    let data = &settings.data;
+    let session = match &settings.room {
+        RoomChoice::Home => None,
+        RoomChoice::InUse => client::in_use(data, settings.seat_dir.as_deref())?,
+        RoomChoice::Named(selector) => match client::whereabouts(data, &settings.version, selector)? {
+            Some(found) => Some(found),
+            None => return Ok(None),
+        },
+    };
+    let session = session.filter(|session| session.origin == settings.hub.origin());
     let who = client::whoami(&settings)?;
     let key = client::known_hub_key(&settings)?;
-    Ok(Answer {
-        members: vec![who.me.clone()],
+    Ok(Some(Answer {
         me: who.me,
         user: who.user,
         hub: StatusHub { origin: who.hub, reachable: false, key },
-        session: None,
+        session: session.map(|session| session.room),
+        members: Vec::new(),
         pending: Vec::new(),
         unread: 0,
-    })
+    }))
 }
