@@ -39,3 +39,19 @@ fn status_names_the_session_also_while_its_hub_is_away() {
     assert_eq!(ada.answer(&["status", "--room", "home"])["session"], json!(null));
     assert_eq!(ada.refused(&["status", "--room", "unheard of"]), (6, "hub_unreachable".to_owned()));
 }
+
+#[test]
+fn who_leaves_another_session_stays_where_they_work() {
+    let people = People::new();
+    let (ada, bob) = (people.ada(), people.bob());
+    let keys = [ada.opens(&["--topic", "one"]), ada.opens(&["--topic", "two"])];
+    for (key, topic) in keys.iter().zip(["one", "two"]) {
+        ada.says(&["use", topic]);
+        bob.joins(key, &ada);
+    }
+    let room = bob.answer(&["status"])["session"].clone();
+    assert_eq!(bob.says(&["leave", "--room", "one"]), "You have left the session\n");
+    assert_eq!(bob.answer(&["status"])["session"], room);
+    assert_eq!(bob.says(&["leave"]), "You have left the session; you work at home now\n");
+    assert_eq!(bob.answer(&["status"])["session"], json!(null));
+}

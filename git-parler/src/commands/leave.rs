@@ -1,6 +1,7 @@
 //! `git parler leave`, `kick` and `close`: how a session ends, for one or for all.
 
 use client::report::Send as Answer;
+use protocol::id::RoomId;
 
 use crate::cli::Kick;
 use crate::commands::push::short;
@@ -10,8 +11,13 @@ use crate::error::Failure;
 use crate::network;
 
 pub(crate) fn run(context: &Context) -> Result<(), Failure> {
+    let in_use = in_use(context)?;
     let answer = network::with_client(context, async |client| Ok(client.leave().await?))?;
-    say(context, &answer, "You have left the session; you work at home now");
+    if in_use == Some(answer.room) {
+        say(context, &answer, "You have left the session; you work at home now");
+    } else {
+        say(context, &answer, "You have left the session");
+    }
     Ok(())
 }
 
@@ -30,6 +36,12 @@ pub(crate) fn close(context: &Context) -> Result<(), Failure> {
             .hint(format_args!("what was said can still be read: git parler log --room {}", short(&room)));
     }
     Ok(())
+}
+
+/// Returns the session that this seat works in, which need not be the one that the command is about.
+fn in_use(context: &Context) -> Result<Option<RoomId>, Failure> {
+    let in_use = client::in_use(&context.settings.data_folder, context.seat_dir().as_deref())?;
+    Ok(in_use.map(|in_use| in_use.room))
 }
 
 fn say(context: &Context, answer: &Answer, sentence: &str) {
