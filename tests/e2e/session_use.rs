@@ -55,3 +55,36 @@ fn who_leaves_another_session_stays_where_they_work() {
     assert_eq!(bob.says(&["leave"]), "You have left the session; you work at home now\n");
     assert_eq!(bob.answer(&["status"])["session"], json!(null));
 }
+
+#[test]
+fn a_setting_that_counts_before_what_was_just_taken_is_told() {
+    let people = People::new();
+    let (mut ada, bob) = (people.ada(), people.bob());
+    let room = ada.answer(&["open", "--topic", "retries"])["room"].as_str().unwrap().to_owned();
+    let warned = |run: &kit::Run| {
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        run.stderr.lines().find(|line| line.contains("counts before")).map(str::to_owned)
+    };
+    assert_eq!(warned(&ada.parler(&["use", "home"])), None);
+    people.two.env.git(&people.two.ahead, ["config", "parler.session", &room[..8]]);
+    let told = format!(
+        "warning: parler.session is `{}`, which counts before what is in use: other commands work there",
+        &room[..8]
+    );
+    assert_eq!(warned(&ada.parler(&["use", "home"])), Some(told.clone()));
+    assert_eq!(warned(&ada.parler(&["open"])), Some(told));
+    assert_eq!(warned(&ada.parler(&["use", &room])), None);
+    ada.set("PARLER_SESSION", "retries");
+    assert_eq!(warned(&ada.parler(&["use", &room])), None);
+    assert!(
+        warned(&ada.parler(&["use", "home"])).unwrap().starts_with("warning: PARLER_SESSION is `retries`")
+    );
+    ada.set("PARLER_SESSION", "home");
+    assert_eq!(warned(&ada.parler(&["use", "home"])), None);
+
+    people.two.env.git(&people.two.behind, ["config", "parler.session", "home"]);
+    let key = ada.answer(&["--room", "retries", "key", "new"])["key"].as_str().unwrap().to_owned();
+    bob.refused(&["join", "--no-wait", &key]);
+    ada.says(&["--room", "retries", "approve", "bob/behind"]);
+    assert!(warned(&bob.parler(&["join", &key])).is_some());
+}

@@ -16,6 +16,7 @@ use crate::cli::Join;
 use crate::commands::push::short;
 use crate::commands::recv::READER;
 use crate::commands::send::text_of;
+use crate::commands::sessions::warn_of_setting;
 use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::{feed, network};
@@ -112,6 +113,7 @@ async fn enter(context: &Context, client: &mut Client, room: RoomId) -> Result<(
             ui.hint("there is more: git parler recv");
         }
     }
+    warn_of_setting(context, Some(room));
     if ui.has_delivered() {
         client.ack(room, READER, joined.cursor).await?;
     }

@@ -6,6 +6,7 @@ use protocol::id::RoomId;
 use crate::cli::Kick;
 use crate::commands::push::short;
 use crate::commands::requests::decided;
+use crate::commands::sessions::warn_of_setting;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::network;
@@ -15,6 +16,7 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     let answer = network::with_client(context, async |client| Ok(client.leave().await?))?;
     if in_use == Some(answer.room) {
         say(context, &answer, "You have left the session; you work at home now");
+        warn_of_setting(context, None);
     } else {
         say(context, &answer, "You have left the session");
     }

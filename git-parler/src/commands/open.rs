@@ -12,6 +12,7 @@ use crate::cli::Open;
 use crate::commands::push::short;
 use crate::commands::requests;
 use crate::commands::send::text_of;
+use crate::commands::sessions::warn_of_setting;
 use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::ui::{Paint, Questions};
@@ -62,6 +63,7 @@ fn announce(context: &Context, arguments: &Open, opened: &client::report::Open, 
         ui.line("Who is to join runs:");
         ui.line(format_args!("    {}", opened.join_line));
     }
+    warn_of_setting(context, Some(opened.room));
     if is_local {
         ui.remark("The local hub serves this machine only: nobody can join from another one.");
         ui.hint("for other machines, run a hub that they reach and open the session there:\n  git parler hub --help\n  git parler --hub <url> open");

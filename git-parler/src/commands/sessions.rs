@@ -2,6 +2,7 @@
 
 use client::report::{Session, Use as Answer};
 use protocol::clean;
+use protocol::id::RoomId;
 use protocol::statement::Role;
 
 use crate::cli::Use;
@@ -59,6 +60,9 @@ pub(crate) fn choose(context: &Context, arguments: &Use) -> Result<(), Failure> 
     } else {
         context.ui.line(told(&answer));
     }
+    if arguments.session.is_some() {
+        warn_of_setting(context, answer.session);
+    }
     Ok(())
 }
 
@@ -92,4 +96,30 @@ fn told(answer: &Answer) -> String {
             format!("You work in session {} \"{}\" now", short(&room), clean::line(topic))
         }
     }
+}
+
+/// Warns where a setting names another room than the one that was just taken into use (none for the home): it counts before
+/// what is in use.
+pub(crate) fn warn_of_setting(context: &Context, taken: Option<RoomId>) {
+    let Some(setting) = &context.settings.session else { return };
+    let is_same = match taken {
+        None => setting == "home",
+        Some(room) => {
+            let data = &context.settings.data_folder;
+            let found = client::whereabouts(data, env!("CARGO_PKG_VERSION"), setting);
+            room.to_string().starts_with(setting.as_str())
+                || found.is_ok_and(|found| found.is_some_and(|found| found.room == room))
+        }
+    };
+    if is_same {
+        return;
+    }
+    let (name, remedy) = match context.environment.text("PARLER_SESSION") {
+        Some(_) => ("PARLER_SESSION", "unset PARLER_SESSION"),
+        None => ("parler.session", "git config --unset parler.session"),
+    };
+    context.ui.warn(format_args!(
+        "{name} is `{setting}`, which counts before what is in use: other commands work there"
+    ));
+    context.ui.hint(format_args!("to work where you are now: {remedy}"));
 }
