@@ -1,11 +1,14 @@
 //! What every command works with: the printer, the settings, and the repository it stands in, if it stands in one.
 
-use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
+use protocol::id::RoomId;
+
 use crate::cli::Global;
+use crate::commands::push::short;
 use crate::config::{self, Environment, Settings};
 use crate::error::{Code, Failure};
+use crate::pending::Pending;
 use crate::ui::Ui;
 
 /// The surroundings of one command.
@@ -13,9 +16,9 @@ pub(crate) struct Context {
     pub(crate) ui: Ui,
     pub(crate) settings: Settings,
     pub(crate) environment: Environment,
+    /// Requests to join that wait for this user, as the hub said when it was talked to.
+    pub(crate) pending: Pending,
     repository: Result<gix::Repository, Failure>,
-    /// How many requests to join wait for this user, as the hub said when it was talked to.
-    pending: Cell<u64>,
 }
 
 impl Context {
@@ -29,7 +32,7 @@ impl Context {
             Err(_) => Settings::read(&config::global_file(&environment)?, &environment, global)?,
         };
         let ui = Ui::new(global, &settings, &environment);
-        Ok(Self { ui, settings, environment, repository, pending: Cell::new(0) })
+        Ok(Self { ui, settings, environment, pending: Pending::default(), repository })
     }
 
     /// Looks at the user's settings alone, for what needs no repository.
@@ -41,8 +44,8 @@ impl Context {
             ui,
             settings,
             environment,
+            pending: Pending::default(),
             repository: Err(Failure::of(Code::NotARepository)),
-            pending: Cell::new(0),
         })
     }
 
@@ -63,19 +66,30 @@ impl Context {
         self.repository_if_any().map(|repo| repo.git_dir().to_owned())
     }
 
-    /// Keeps how many requests to join wait, for the end of the command.
-    pub(crate) fn note_pending(&self, count: u64) {
-        self.pending.set(count);
+    /// Returns the session in which commands work that name no other: the one of the setting, else the one in use.
+    pub(crate) fn session(&self) -> Option<RoomId> {
+        let data = &self.settings.data_folder;
+        let found = match self.settings.session.as_deref() {
+            Some("home") => Ok(None),
+            Some(setting) => client::whereabouts(data, env!("CARGO_PKG_VERSION"), setting),
+            None => client::in_use(data, self.seat_dir().as_deref()),
+        };
+        // What cannot be read names none; the commands that need it say what is wrong.
+        found.ok().flatten().map(|found| found.room)
+    }
+
+    /// Returns `--room <room>`, with a space before it, as a command about `room` needs it; nothing where it works there anyway.
+    pub(crate) fn room_option(&self, room: RoomId) -> String {
+        if self.session() == Some(room) {
+            return String::new();
+        }
+        format!(" --room {}", short(&room.to_string()))
     }
 
     /// Tells an owner in a line of the requests to join that wait.
     pub(crate) fn tell_pending(&self) {
-        match self.pending.get() {
-            0 => {}
-            1 => self.ui.remark("1 request to join waits for you: git parler requests"),
-            count => {
-                self.ui.remark(format_args!("{count} requests to join wait for you: git parler requests"));
-            }
+        if let Some(line) = self.pending.line(|room| self.room_option(room)) {
+            self.ui.remark(line);
         }
     }
 }

@@ -18,6 +18,7 @@ mod interrupt;
 mod local_child;
 mod network;
 mod page;
+mod pending;
 mod repo;
 mod setup;
 mod stages;

@@ -159,9 +159,7 @@ pub(crate) async fn tend(context: &Context, client: &mut Client) {
     for decision in &tended.let_in {
         context.ui.remark(let_in(decision));
     }
-    if tended.waiting > 0 {
-        context.note_pending(tended.waiting);
-    }
+    context.pending.note(tended.waiting);
 }
 
 /// Says who was let in without a question, and where, since that may be another session than the one in use.

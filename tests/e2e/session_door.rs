@@ -275,6 +275,39 @@ fn an_owner_is_told_of_requests_at_the_end_of_any_command() {
 }
 
 #[test]
+fn who_waits_at_another_session_is_told_with_its_room() {
+    let people = People::new();
+    let (ada, bob, eve) = (people.ada(), people.bob(), people.other("eve"));
+    let opened = ada.answer(&["open", "--topic", "behind"]);
+    let behind = &opened["room"].as_str().unwrap()[..12];
+    bob.refused(&["join", "--no-wait", opened["key"].as_str().unwrap()]);
+    let in_use = ada.opens(&["--topic", "in use"]);
+    let last = |args: &[&str]| {
+        let run = ada.parler(args);
+        (run.code, run.stderr.lines().last().map(str::to_owned).unwrap_or_default())
+    };
+    let line = format!("1 request to join waits for you: git parler requests --room {behind}");
+    for (args, code) in [
+        (&["requests"][..], 0),
+        (&["status"], 0),
+        (&["use", "home"], 0),
+    ] {
+        assert_eq!(last(args), (Some(code), line.clone()), "{args:?}");
+    }
+    // The command that the line names has shown them, and names the room to go on with.
+    let listed = ada.parler(&["requests", "--room", behind]);
+    assert!(listed.stdout.starts_with("bob/behind asks to join\n"), "{}", listed.stdout);
+    assert!(listed.stderr.contains(&format!("git parler approve --room {behind} <joiner>")));
+    assert!(!listed.stderr.contains("for you"), "{}", listed.stderr);
+    eve.refused(&["join", "--no-wait", &in_use]);
+    ada.says(&["use", "in use"]);
+    let told = last(&["list"]).1;
+    assert!(told.starts_with("2 requests to join wait for you: git parler requests"), "{told}");
+    assert!(told.contains(" requests (1)") && told.contains(&format!("--room {behind} (1)")), "{told}");
+    assert_eq!(last(&["requests"]).1, line);
+}
+
+#[test]
 fn the_local_hub_says_whom_it_serves() {
     let people = People::new();
     let bob = people.bob();

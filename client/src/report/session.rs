@@ -40,8 +40,10 @@ pub struct Join {
 }
 
 /// Answer of `requests`, and `pending` of `status`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Requests {
+    /// The room.
+    pub room: RoomId,
     /// Those that may be approved, the oldest first.
     pub requests: Vec<JoinRequest>,
     /// Those that are not offered for approval.

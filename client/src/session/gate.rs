@@ -1,5 +1,6 @@
 //! The owner's gate: who asks to join, what of it holds, and the decision.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use protocol::frame::{Answer, JoinerState, KeyRow, RequestList, Requests};
@@ -23,8 +24,8 @@ use crate::seat;
 pub struct Tended {
     /// Who was let in, since a key says so.
     pub let_in: Vec<Decision>,
-    /// How many wait for a decision.
-    pub waiting: u64,
+    /// How many wait for a decision in each session that was looked at, also where nobody does.
+    pub waiting: BTreeMap<RoomId, u64>,
 }
 
 /// Somebody who was not let in although a key says so.
@@ -128,6 +129,7 @@ impl Client {
     }
 
     async fn tend(&mut self, room: RoomId, gate: &Gate, tended: &mut Tended) {
+        let mut waiting = 0;
         let may_sign = self.user_key_of(room).is_ok() && self.rooms[&room].fork().is_none();
         for request in &gate.offered {
             if is_used_up(self.rooms[&room].members(), request) {
@@ -140,9 +142,10 @@ impl Client {
             match decision {
                 Some(decision) => tended.let_in.push(decision),
                 // Also who could not be let in just now: `approve` says why.
-                None => tended.waiting += 1,
+                None => waiting += 1,
             }
         }
+        tended.waiting.insert(room, waiting);
     }
 
     /// Says whether the owner's word on the key of a request is enough to let its author in: whom the owner has put out, the
@@ -229,7 +232,7 @@ impl Client {
             auto: request.is_auto,
             was_removed: self.was_removed(room, request),
         });
-        report::Requests { requests: offered.collect(), rejected: gate.rejected }
+        report::Requests { room, requests: offered.collect(), rejected: gate.rejected }
     }
 
     async fn admit(

@@ -18,7 +18,7 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
         network::tend(context, client).await;
         Ok(client.requests().await?)
     })?;
-    context.note_pending(0);
+    context.pending.shown(answer.room);
     let ui = &context.ui;
     if ui.is_json() {
         ui.answer(&answer);
@@ -34,7 +34,11 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     if answer.requests.is_empty() {
         ui.remark("Nobody asks to join.");
     } else {
-        ui.hint("compare the words with those that the joiner reads to you; then:\n  git parler approve <joiner>\nor, for good: git parler deny <joiner>");
+        let room = context.room_option(answer.room);
+        ui.hint(format_args!(
+            "compare the words with those that the joiner reads to you; then:\n  git parler approve{room} <joiner>\nor, for good: \
+             git parler deny{room} <joiner>"
+        ));
     }
     Ok(())
 }

@@ -25,7 +25,9 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
         }
         Err(failure) => return Err(failure),
     };
-    context.note_pending(0);
+    if let Some(session) = answer.session {
+        context.pending.shown(session);
+    }
     if context.ui.is_json() {
         context.ui.answer(&answer);
         return Ok(());
@@ -54,8 +56,8 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     if answer.unread > 0 && answer.session.is_some() {
         ui.line(format_args!("{} unread: git parler recv", answer.unread));
     }
-    if !answer.pending.is_empty() {
-        ui.hint("who asks, in full: git parler requests");
+    if let Some(session) = answer.session.filter(|_| !answer.pending.is_empty()) {
+        ui.hint(format_args!("who asks, in full: git parler requests{}", context.room_option(session)));
     }
     let here = Here::look(context)?;
     match handoffs.iter().filter(|handoff| here.waits(handoff, answer.me.id)).count() {
