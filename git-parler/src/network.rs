@@ -145,7 +145,8 @@ pub(crate) fn with_client_at<T>(
         for lost in client.take_undelivered() {
             context.ui.warn(undelivered(&lost));
         }
-        if done.is_ok() {
+        let is_cut_off = |failure: &Failure| matches!(failure.code, Code::HubUnreachable | Code::Interrupted);
+        if !done.as_ref().is_err_and(is_cut_off) {
             tend(context, &mut client).await;
         }
         client.close().await;

@@ -275,7 +275,7 @@ fn an_owner_is_told_of_requests_at_the_end_of_any_command() {
 }
 
 #[test]
-fn who_waits_at_another_session_is_told_with_its_room() {
+fn who_waits_at_another_session_is_told_with_its_room_whatever_becomes_of_the_command() {
     let people = People::new();
     let (ada, bob, eve) = (people.ada(), people.bob(), people.other("eve"));
     let opened = ada.answer(&["open", "--topic", "behind"]);
@@ -290,7 +290,10 @@ fn who_waits_at_another_session_is_told_with_its_room() {
     for (args, code) in [
         (&["requests"][..], 0),
         (&["status"], 0),
+        (&["recv", "--wait", "0s"], 1),
+        (&["kick", "nobody"], 1),
         (&["use", "home"], 0),
+        (&["requests"], 129),
     ] {
         assert_eq!(last(args), (Some(code), line.clone()), "{args:?}");
     }
