@@ -13,6 +13,7 @@ mod handoffs;
 pub mod limits;
 pub mod link;
 pub mod local_hub;
+mod outage;
 mod push;
 pub mod report;
 pub mod room;
@@ -24,6 +25,7 @@ pub use client::{Client, known_hub_key, whoami};
 pub use error::{Candidate, Error};
 pub use handoffs::VerifiedHandoff;
 pub use link::transfer::Progress;
+pub use outage::{HubTurn, Outage};
 pub use push::{Posted, Undelivered};
 pub use seat::{InUse, VerifiedBlob, in_use, use_home};
 pub use session::{

@@ -87,6 +87,12 @@ pub const BACKOFF_MIN: Duration = Duration::from_millis(20);
 /// Longest pause between two dials.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
+/// First pause between two questions of somebody who waits for somebody else while no hub answers; doubled each time.
+pub const OUTAGE_PAUSE_MIN: Duration = Duration::from_secs(1);
+
+/// Longest pause between two such questions, dialing not included.
+pub const OUTAGE_PAUSE_MAX: Duration = Duration::from_secs(30);
+
 /// Time a local hub may take from being started to accepting.
 pub const LOCAL_HUB_START_MAX: Duration = Duration::from_secs(5);
 
@@ -132,6 +138,7 @@ mod tests {
             ("one dial, TLS and the upgrade to a WebSocket included", time(DIAL_TIMEOUT)),
             ("dialing again after a break, until logged in", time(RECONNECT_TIME_MAX)),
             ("the answer to a request, dialing again included", time(ANSWER_TIME_MAX)),
+            ("between two dials of who waits for somebody while no hub answers", time(OUTAGE_PAUSE_MAX)),
             ("the local hub, from its start to its first answer", time(LOCAL_HUB_START_MAX)),
             ("a message from a hub", mebibytes(FRAME_BYTES_MAX as u64)),
             ("a file of authorities for `wss://`", mebibytes(CA_FILE_BYTES_MAX)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use client::report::Decision;
 use client::settings::{HubAddress, JoinSecret, RoomChoice};
-use client::{Client, Progress, Undelivered};
+use client::{Client, HubTurn, Outage, Progress, Undelivered};
 use protocol::clean;
 use protocol::invite::SessionKey;
 use protocol::limits::NAME_BYTES_MAX;
@@ -196,6 +196,22 @@ fn explain(context: &Context, origin: &str, failure: Failure) -> Failure {
         format!("the hub at {origin} does not let this seat in any more: it was put out of its session");
     Failure::new(Code::LoginRefused, message)
         .hint("`git parler use home` goes back to your home; for another admission ask the owner for a key")
+}
+
+/// Takes the outcome of a question that is asked until somebody else has acted; `None` where it is to be asked again, since the
+/// hub is away, which is told once.
+pub(crate) async fn outlast<T>(
+    context: &Context,
+    outage: &mut Outage,
+    outcome: Result<T, client::Error>,
+) -> Result<Option<T>, Failure> {
+    let told = |turn: HubTurn<'_>| match turn {
+        HubTurn::Lost(error) => {
+            context.ui.remark(format_args!("{error}; waiting for it to come back, Ctrl-C ends the waiting."));
+        }
+        HubTurn::Back => context.ui.remark("The hub is back."),
+    };
+    Ok(outage.outlast(outcome, told).await?)
 }
 
 /// Does `work` until it is done or Ctrl-C is pressed, which ends it as [`Code::Interrupted`].

@@ -3,6 +3,7 @@
 
 mod clock;
 mod lies;
+mod outage;
 pub(crate) mod peer;
 mod properties;
 mod push;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use client::report::Join as Answer;
-use client::{Client, JoinOutcome};
+use client::{Client, JoinOutcome, Outage};
 use protocol::frame::JoinerState;
 use protocol::id::RoomId;
 use protocol::invite::SessionKey;
@@ -71,8 +71,10 @@ async fn ask(
         context
             .ui
             .wait("Waiting for the owner, who compares the words and lets you in; Ctrl-C ends the waiting.");
+        let mut outage = Outage::new();
         while matches!(outcome, JoinOutcome::Pending) {
-            outcome = client.join_state(&mut joining, Some(WAIT_AT_ONCE)).await?;
+            let asked = client.join_state(&mut joining, Some(WAIT_AT_ONCE)).await;
+            outcome = network::outlast(context, &mut outage, asked).await?.unwrap_or(JoinOutcome::Pending);
         }
     }
     Ok(outcome)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use client::report::JoinRequest;
 use client::settings::HubAddress;
-use client::{Client, NotLetIn, OpenSession};
+use client::{Client, NotLetIn, OpenSession, Outage};
 use protocol::limits::RECAP_BYTES_MAX;
 
 use crate::cli::Open;
@@ -79,10 +79,12 @@ fn announce(context: &Context, arguments: &Open, opened: &client::report::Open, 
 async fn stay(context: &Context, client: &mut Client, is_asking: bool) -> Result<(), Failure> {
     let ui = &context.ui;
     ui.wait("Waiting for somebody to join; Ctrl-C ends the waiting, not the session.");
+    let mut outage = Outage::new();
     if !is_asking {
         let mut known = BTreeSet::new();
         loop {
-            for decision in client.approve_auto().await? {
+            let tried = client.approve_auto().await;
+            for decision in network::outlast(context, &mut outage, tried).await?.unwrap_or_default() {
                 match decision {
                     Ok(decision) => ui.remark(requests::told(&decision)),
                     // Once each; they are tried again with everybody who asks later.
@@ -99,8 +101,11 @@ async fn stay(context: &Context, client: &mut Client, is_asking: bool) -> Result
     let mut typed = Questions::begin();
     let mut known = BTreeSet::new();
     loop {
-        for request in client.requests().await?.requests {
-            if known.insert(request.id) && !decide(context, client, &request, &mut typed).await? {
+        let asked = client.requests().await;
+        let asked = network::outlast(context, &mut outage, asked).await?;
+        for request in asked.map(|asked| asked.requests).unwrap_or_default() {
+            if known.insert(request.id) && !decide(context, client, &request, &mut typed, &mut outage).await?
+            {
                 return Ok(());
             }
         }
@@ -114,23 +119,31 @@ async fn decide(
     client: &mut Client,
     request: &JoinRequest,
     typed: &mut Questions,
+    outage: &mut Outage,
 ) -> Result<bool, Failure> {
     let ui = &context.ui;
     let (joiner, mut question) = (request.id.to_string(), requests::described(request));
-    let decided = loop {
+    let lets_in = loop {
         let Some(answer) = typed.ask(ui, format_args!("{question}\nLet them in? [y/n]")).await else {
             return Ok(false);
         };
         match answer.trim() {
-            "y" | "Y" | "yes" => break client.approve(&joiner, None).await,
-            "n" | "N" | "no" => break client.deny(&joiner).await,
+            "y" | "Y" | "yes" => break true,
+            "n" | "N" | "no" => break false,
             _ => WHAT_TO_ANSWER.clone_into(&mut question),
+        }
+    };
+    // What was answered is answered, also where the hub is away just now.
+    let decided = loop {
+        let asked = if lets_in { client.approve(&joiner, None).await } else { client.deny(&joiner).await };
+        if let Some(decided) = network::outlast(context, outage, asked).await.transpose() {
+            break decided;
         }
     };
     match decided {
         Ok(decision) => ui.reply(requests::told(&decision)),
         // Another seat of the owner may have been faster, or the key may be used up: the others still wait for an answer.
-        Err(error) => ui.warn(Failure::from(error).message),
+        Err(failure) => ui.warn(failure.message),
     }
     Ok(true)
 }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use client::Client;
 use client::report::Received;
+use client::{Client, Outage};
 use protocol::limits::PULL_WAIT_MILLIS_MAX;
 
 use crate::cli::{Log, Recv};
@@ -42,10 +42,13 @@ async fn all_new(context: &Context, client: &mut Client) -> Result<(), Failure> 
 
 /// Hands on what is new, or else what comes within `wait`.
 async fn wait_for(context: &Context, client: &mut Client, wait: Duration) -> Result<(), Failure> {
-    let began = Instant::now();
+    let (began, mut outage) = (Instant::now(), Outage::new());
     loop {
         let left = wait.saturating_sub(began.elapsed());
-        let received = client.recv(READER, PAGE, Some(left.min(WAIT_AT_ONCE))).await?;
+        let asked = client.recv(READER, PAGE, Some(left.min(WAIT_AT_ONCE))).await;
+        let received =
+            if left.is_zero() { Some(asked?) } else { network::outlast(context, &mut outage, asked).await? };
+        let Some(received) = received else { continue };
         if !received.messages.is_empty() || !received.flags.is_empty() {
             let goes_on = hand_on(context, client, &received).await?;
             feed::check(&received)?;
@@ -63,8 +66,10 @@ async fn wait_for(context: &Context, client: &mut Client, wait: Duration) -> Res
 
 /// Hands on what is new and what comes, until nobody reads any more.
 async fn follow(context: &Context, client: &mut Client) -> Result<(), Failure> {
+    let mut outage = Outage::new();
     loop {
-        let received = client.recv(READER, PAGE, Some(WAIT_AT_ONCE)).await?;
+        let asked = client.recv(READER, PAGE, Some(WAIT_AT_ONCE)).await;
+        let Some(received) = network::outlast(context, &mut outage, asked).await? else { continue };
         network::tend(context, client).await;
         if received.messages.is_empty() && received.flags.is_empty() {
             continue;
@@ -74,7 +79,11 @@ async fn follow(context: &Context, client: &mut Client) -> Result<(), Failure> {
         } else {
             print(context, client, &received);
         }
-        let goes_on = acknowledge(context, client, &received).await?;
+        let goes_on = match acknowledge(context, client, &received).await {
+            // What was shown counts as shown here, whether the hub hears of it or not.
+            Err(failure) if failure.code == Code::HubUnreachable => true,
+            other => other?,
+        };
         feed::check(&received)?;
         if !goes_on {
             return Ok(());
