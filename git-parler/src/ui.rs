@@ -178,7 +178,7 @@ impl Ui {
         self.errors_are_on_a_terminal && io::stdin().is_terminal()
     }
 
-    /// Says what came of an answer; with `--quiet` too, since whoever answered is waiting for it.
+    /// Says what a person waits for who has answered, or has to read out to somebody; with `--quiet` too.
     #[expect(clippy::unused_self, reason = "whoever asks has a printer")]
     pub(crate) fn reply(&self, line: impl Display) {
         say(&format!("{}\n", clean::block(&line.to_string())));

@@ -113,7 +113,7 @@ fn join_waits_until_the_owner_decides_and_goes_on_after_ctrl_c() {
     first.interrupt();
     assert_eq!(first.ended(), (Some(130), String::new()));
 
-    let mut second = bob.start(&["join", &key]);
+    let mut second = bob.start(&["join", "--quiet", &key]);
     assert_eq!(second.told("Your words: "), words);
     assert_eq!(ada.answer(&["requests"])["requests"].as_array().unwrap().len(), 1, "one request, not two");
     ada.says(&["approve", &words]);

@@ -57,7 +57,7 @@ async fn ask(
     let me = client.me();
     let name = arguments.name.as_deref().unwrap_or(&me.name);
     let mut joining = client.join(key, name).await?;
-    context.ui.remark(format_args!("Your words: {}", words(&me.id)));
+    context.ui.reply(format_args!("Your words: {}", words(&me.id)));
     let mut outcome = client.join_state(&mut joining, None).await?;
     let asked = joining.asked_name();
     if matches!(outcome, JoinOutcome::Pending) && asked.as_deref() != Some(name) {
