@@ -72,7 +72,7 @@ pub(crate) struct Approve {
     /// Keep what was said before from the joiner
     #[arg(long)]
     pub(crate) no_history: bool,
-    /// Prefix of the id, words of the id, or the name
+    /// Six words of the id, prefix of the id, or the name
     #[arg(value_name = "joiner", required = true)]
     pub(crate) joiner: Vec<String>,
 }
@@ -81,7 +81,7 @@ pub(crate) struct Approve {
 #[derive(Args, Debug)]
 #[command(after_long_help = include_str!("../page/deny.txt"))]
 pub(crate) struct Deny {
-    /// Prefix of the id, words of the id, or the name
+    /// Six words of the id, prefix of the id, or the name
     #[arg(value_name = "joiner", required = true)]
     pub(crate) joiner: Vec<String>,
 }
@@ -165,7 +165,7 @@ pub(crate) struct Leave {}
 #[derive(Args, Debug)]
 #[command(after_long_help = include_str!("../page/kick.txt"))]
 pub(crate) struct Kick {
-    /// Prefix of the id, words of the id, or the name
+    /// Six words of the id, prefix of the id, or the name
     #[arg(value_name = "member", required = true)]
     pub(crate) member: Vec<String>,
 }
