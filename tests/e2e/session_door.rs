@@ -233,6 +233,15 @@ fn open_with_wait_asks_on_the_terminal() {
     seen.until("Let them in? [y/n]");
     input.write_all(b"n\n").unwrap();
     assert_eq!(waiting.ended(), (Some(1), String::new()));
+
+    // Who comes back is asked about again.
+    bob.says(&["leave"]);
+    let mut waiting = bob.start(&["join", key]);
+    waiting.told("Your words: ");
+    seen.until("bob/behind asks to join");
+    seen.until("Let them in? [y/n]");
+    input.write_all(b"y\n").unwrap();
+    assert_eq!(waiting.ended().0, Some(0));
     input.write_all(b"\x03").unwrap();
     assert_eq!(script.wait().unwrap().code(), Some(130));
 }

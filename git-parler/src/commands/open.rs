@@ -104,8 +104,9 @@ async fn stay(context: &Context, client: &mut Client, is_asking: bool) -> Result
         let asked = client.requests().await;
         let asked = network::outlast(context, &mut outage, asked).await?;
         for request in asked.map(|asked| asked.requests).unwrap_or_default() {
-            if known.insert(request.id) && !decide(context, client, &request, &mut typed, &mut outage).await?
-            {
+            // Who has left or was put out meanwhile may ask once more.
+            let is_new = known.insert((request.id, request.first_seen));
+            if is_new && !decide(context, client, &request, &mut typed, &mut outage).await? {
                 return Ok(());
             }
         }
