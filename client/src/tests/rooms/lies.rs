@@ -22,6 +22,7 @@ fn story() -> Story {
 }
 
 /// What reading all of a log gave to which the hub did something on the way.
+#[must_use]
 struct Outcome {
     lines: Vec<String>,
     /// Where the log forks.
@@ -174,7 +175,10 @@ async fn who_is_no_member_is_not_heard() {
 
 #[tokio::test]
 async fn who_has_no_word_of_the_owner_is_not_heard() {
-    told(|page| page.seats.clear()).await; // Known from the first entries already.
+    // Known from the first entries already.
+    let outcome = told(|page| page.seats.clear()).await;
+    let lines = ["1 one", "2 act", "3 three", "4 four", "5 five", "6 six"];
+    assert_eq!((outcome.lines, outcome.fork, outcome.evidence), (lines.map(str::to_owned).to_vec(), None, 0));
     let reader = Reader::new().await;
     story().plant(&reader.peer);
     reader.peer.with_shelf(|shelf| shelf.seats.clear());
