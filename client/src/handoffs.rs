@@ -12,6 +12,7 @@ use protocol::statement::{RoomKind, UnixMillis};
 
 use crate::client::Client;
 use crate::error::{Candidate, Error};
+use crate::limits::{NEWEST_FIRST, NEWEST_PAGE};
 use crate::link::transfer::{Progress, TransferError, download};
 use crate::report::{Agent, HandoffState, ListedHandoff, PushedRef, Signature};
 use crate::room::Room;
@@ -112,7 +113,7 @@ impl Client {
         room: RoomId,
         is_wanted: impl Fn(&VerifiedHandoff) -> bool,
     ) -> Result<Option<VerifiedHandoff>, Error> {
-        let (mut before, mut at_once) = (None, NEWEST_AT_ONCE);
+        let (mut before, mut at_once) = (None, NEWEST_FIRST);
         loop {
             let (mut page, rest) = self.references(room, before, NEWEST_PAGE).await?;
             page.sort_by_key(|reference| std::cmp::Reverse(reference.seq));
@@ -305,11 +306,6 @@ struct LookedUp {
     /// Those at whose place stands nothing that a member wrote, by the hub's word on what they refer to.
     refused: Vec<(BlobId, Signature)>,
 }
-
-/// How many references are verified first where only the newest of them is wanted; then ever more.
-const NEWEST_AT_ONCE: usize = 2;
-/// How many references are asked for at once there.
-const NEWEST_PAGE: u64 = 64;
 
 /// Returns the bundles a message refers to whose blobs its header lists: the others its author has not signed as such.
 pub(crate) fn bundles(message: &CheckedMessage) -> impl Iterator<Item = &BundlePart> {

@@ -66,6 +66,24 @@ pub const OWN_ACTS_MAX: usize = 256;
 /// Pages of a room's log that are read to count what a reader has not seen; what lies behind is counted without a look.
 pub const UNREAD_PAGES_MAX: usize = 4;
 
+/// Pages of requests to join that are looked at: as many as the keys of a room bring by default, and half as many again.
+pub const REQUEST_PAGES_MAX: usize = 64;
+
+/// Entries that are read where a topic is looked for: it is what is said first.
+pub const TOPIC_ENTRIES_MAX: u64 = 4;
+
+/// Entries after which what was verified is put into the file, with more to come.
+pub const KEPT_AFTER_ENTRIES: u64 = 4096;
+
+/// Entries between two wanted ones that are read along rather than asked around.
+pub const NEAR_ENTRIES: u64 = 16;
+
+/// References that are verified first where only the newest of them is wanted; then ever more.
+pub const NEWEST_FIRST: usize = 2;
+
+/// References that are asked for at once there.
+pub const NEWEST_PAGE: u64 = 64;
+
 /// Bytes of a piece read from or written to a file in one step of a transfer.
 pub const PIECE_BYTES: usize = 256 * 1024;
 
@@ -95,6 +113,36 @@ pub const OUTAGE_PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// Time a local hub may take from being started to accepting.
 pub const LOCAL_HUB_START_MAX: Duration = Duration::from_secs(5);
+
+/// First pause between two looks for the local hub; half as long again each time.
+pub const LOCAL_HUB_POLL_MIN: Duration = Duration::from_millis(2);
+
+/// Longest pause between two looks for the local hub.
+pub const LOCAL_HUB_POLL_MAX: Duration = Duration::from_millis(50);
+
+/// Time after which a local hub that was started and does not answer is started once more.
+pub const LOCAL_HUB_START_AGAIN: Duration = Duration::from_millis(300);
+
+/// Time an older local hub may take to end before it is used as it is.
+pub const LOCAL_HUB_HAND_OVER_MAX: Duration = Duration::from_secs(3);
+
+/// Time the goodbye to a hub may take.
+pub const GOODBYE_TIME_MAX: Duration = Duration::from_millis(500);
+
+/// Requests open at once; below what hubs allow, so that a cancellation always finds a slot.
+pub const OPEN_REQUESTS_MAX: usize = 24;
+
+/// Commands that may wait for the task that owns the socket.
+pub const COMMANDS_WAITING_MAX: usize = 32;
+
+/// Chunks that may wait between a file and the socket.
+pub const CHUNKS_WAITING_MAX: usize = 4;
+
+/// How often an upload that a newer one took over is begun again.
+pub const SUPERSEDED_AGAIN_MAX: u32 = 16;
+
+/// How often an upload is begun again whose staged bytes were not ours.
+pub const MISMATCH_AGAIN_MAX: u32 = 1;
 
 /// Time the client tries to reach a hub for the first time.
 pub const FIRST_DIAL_TIME_MAX: Duration = Duration::from_secs(1);

@@ -110,7 +110,7 @@ impl LocalHub {
             version: version.to_owned(),
             control,
             start_max: limits::LOCAL_HUB_START_MAX,
-            start_again: START_AGAIN,
+            start_again: limits::LOCAL_HUB_START_AGAIN,
         }
     }
 
@@ -147,11 +147,12 @@ impl LocalHub {
     pub(crate) async fn reach(&self) -> Result<(Box<dyn Io>, LocalRecord), LocalHubError> {
         let began = Instant::now();
         let (mut started, mut asked): (Option<Instant>, Option<u32>) = (None, None);
-        let mut pause = POLL_MIN;
+        let mut pause = limits::LOCAL_HUB_POLL_MIN;
         loop {
             let failure = match self.attempt().await {
                 Ok((stream, record, peer)) => {
-                    let is_leaving = asked == Some(record.pid) && began.elapsed() < HAND_OVER_MAX;
+                    let is_leaving =
+                        asked == Some(record.pid) && began.elapsed() < limits::LOCAL_HUB_HAND_OVER_MAX;
                     let may_ask = asked.is_none() && is_newer(&self.version, &record.version);
                     if may_ask && self.ask_to_hand_over(&record, peer) {
                         asked = Some(record.pid);
@@ -178,7 +179,7 @@ impl LocalHub {
                 started = Some(Instant::now());
             }
             sleep(pause).await;
-            pause = (pause * 3 / 2).min(POLL_MAX);
+            pause = (pause * 3 / 2).min(limits::LOCAL_HUB_POLL_MAX);
         }
     }
 
@@ -275,13 +276,6 @@ fn is_newer(ours: &str, theirs: &str) -> bool {
     };
     matches!((parse(ours), parse(theirs)), (Some(ours), Some(theirs)) if ours > theirs)
 }
-
-const POLL_MIN: Duration = Duration::from_millis(2);
-const POLL_MAX: Duration = Duration::from_millis(50);
-/// When a hub that was started and does not answer is started once more.
-const START_AGAIN: Duration = Duration::from_millis(300);
-/// How long an older hub may take to end before it is used as it is.
-const HAND_OVER_MAX: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests;

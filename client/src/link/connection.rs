@@ -157,10 +157,8 @@ impl Connection {
     /// Says goodbye.
     pub(super) async fn close(&mut self) {
         // A hub that is gone already, or does not take the goodbye in time, misses nothing.
-        tokio::time::timeout(GOODBYE_MAX, self.socket.close(None)).await.ok();
+        tokio::time::timeout(crate::limits::GOODBYE_TIME_MAX, self.socket.close(None)).await.ok();
     }
 }
 
 const FAR_MILLIS: i64 = 3_600_000;
-/// How long the goodbye may take.
-const GOODBYE_MAX: Duration = Duration::from_millis(500);

@@ -245,7 +245,7 @@ impl Serving {
     }
 
     fn has_slot(&self) -> bool {
-        self.open.len() < OPEN_MAX && self.connection.end.has_slot()
+        self.open.len() < limits::OPEN_REQUESTS_MAX && self.connection.end.has_slot()
     }
 
     /// Does what a handle asks; gives it back when the connection takes no request.
@@ -404,6 +404,3 @@ async fn reserve(to: Option<mpsc::Sender<TransferEvent>>) -> Option<mpsc::OwnedP
 async fn next_chunk(upload: &mut Option<Upload>) -> Option<Vec<u8>> {
     upload.as_mut()?.chunks.recv().await
 }
-
-/// Requests open at once; below what hubs allow, so that a cancellation always finds a slot.
-const OPEN_MAX: usize = 24;

@@ -227,7 +227,7 @@ impl fmt::Debug for Link {
 impl Link {
     /// Makes a link; it dials with the first request. Needs a running tokio runtime.
     pub(crate) fn new(dialer: Dialer) -> Self {
-        let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
+        let (commands, receiver) = mpsc::channel(limits::COMMANDS_WAITING_MAX);
         let (patience, address) = (dialer.patience(), dialer.address());
         let awaited = Awaited::default();
         let task = tokio::spawn(drive::run(dialer, receiver, awaited.clone()));
@@ -269,8 +269,8 @@ impl Link {
 
     /// Begins a transfer.
     pub(crate) async fn transfer(&self, request: Request) -> Transfer {
-        let (events, to_transfer) = mpsc::channel(CHUNKS_WAITING_MAX);
-        let (from_transfer, chunks) = mpsc::channel(CHUNKS_WAITING_MAX);
+        let (events, to_transfer) = mpsc::channel(limits::CHUNKS_WAITING_MAX);
+        let (from_transfer, chunks) = mpsc::channel(limits::CHUNKS_WAITING_MAX);
         self.send(Command::Transfer { request, events, chunks }).await;
         Transfer { events: to_transfer, chunks: from_transfer }
     }
@@ -359,10 +359,6 @@ fn fault_error(fault: ClientFault, origin: &str, address: &str, known_hubs: Path
 
 const MAYBE_TLS: &str =
     "look at `git config parler.hub`; the URL of a hub that speaks TLS begins with wss://";
-/// Commands that may wait for the driver.
-const COMMANDS_MAX: usize = 32;
-/// Chunks that may wait between a file and the socket.
-const CHUNKS_WAITING_MAX: usize = 4;
 
 #[cfg(test)]
 mod tests;

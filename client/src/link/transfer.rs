@@ -88,8 +88,8 @@ pub async fn upload(
             _ => None,
         };
         let tries = match code {
-            Some(RefusalCode::Superseded) => SUPERSEDED_MAX,
-            Some(RefusalCode::HashMismatch) => MISMATCHES_MAX,
+            Some(RefusalCode::Superseded) => limits::SUPERSEDED_AGAIN_MAX,
+            Some(RefusalCode::HashMismatch) => limits::MISMATCH_AGAIN_MAX,
             _ => 0,
         };
         if again == tries {
@@ -220,7 +220,7 @@ async fn attempt_download(
     progress: Option<Progress>,
 ) -> Result<(Partial, bool), TransferError> {
     let (offset, size) = (partial.offset(), partial.size());
-    let (to_file, chunks) = mpsc::channel(FILE_CHUNKS_WAITING_MAX);
+    let (to_file, chunks) = mpsc::channel(limits::CHUNKS_WAITING_MAX);
     let writer = spawn_blocking(move || receive_file(partial, chunks, progress.as_ref()));
     let mut outcome = Ok(false);
     while let Some(event) = transfer.events.recv().await {
@@ -313,10 +313,3 @@ async fn join<T>(handle: JoinHandle<T>) -> T {
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
-
-/// How often an upload that a newer one took over is begun again.
-const SUPERSEDED_MAX: u32 = 16;
-/// How often an upload is begun again whose staged bytes were not ours.
-const MISMATCHES_MAX: u32 = 1;
-/// Chunks that may wait for the file.
-const FILE_CHUNKS_WAITING_MAX: usize = 4;

@@ -48,6 +48,8 @@ pub struct Requests {
     pub requests: Vec<JoinRequest>,
     /// Those that are not offered for approval.
     pub rejected: Vec<RejectedRequest>,
+    /// Whether there are more than are looked at; they come up once these are decided.
+    pub more: bool,
 }
 
 /// A request to join that may be approved.

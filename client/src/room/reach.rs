@@ -9,7 +9,7 @@ use protocol::statement::LogPoint;
 use super::Room;
 use super::pull::{Page, Step, Wanted, one_line, points};
 use crate::error::Error;
-use crate::limits::{PASSING_POINTS_MAX, PRUNED_AGAIN_MAX};
+use crate::limits::{KEPT_AFTER_ENTRIES, NEAR_ENTRIES, PASSING_POINTS_MAX, PRUNED_AGAIN_MAX};
 use crate::link::{Link, LinkError};
 
 /// What stands in the way to a place of the log.
@@ -76,7 +76,7 @@ impl Room {
             if after >= goal || (!self.is_trial && self.is_behind_anchor()) {
                 return Ok(true);
             }
-            if after - kept >= KEEP_EVERY {
+            if after - kept >= KEPT_AFTER_ENTRIES {
                 // What is interrupted goes on from here the next time.
                 self.keep()?;
                 kept = after;
@@ -252,16 +252,10 @@ fn together(wanted: &BTreeSet<u64>) -> u64 {
     let (mut first, mut last) = (None, 0);
     for seq in wanted {
         let first = *first.get_or_insert(*seq);
-        if last > 0 && (seq - last > NEAR || seq - first >= PULL_ENTRIES_MAX) {
+        if last > 0 && (seq - last > NEAR_ENTRIES || seq - first >= PULL_ENTRIES_MAX) {
             break;
         }
         last = *seq;
     }
     last - first.unwrap_or(last) + 1
 }
-
-/// Entries after which what was verified is put into the file, with more to come.
-const KEEP_EVERY: u64 = 4096;
-
-/// Entries that are read along rather than asked around.
-const NEAR: u64 = 16;

@@ -16,6 +16,7 @@ use super::select::{Named, select};
 use super::{SessionError, Thing};
 use crate::client::Client;
 use crate::error::Error;
+use crate::limits::REQUEST_PAGES_MAX;
 use crate::report::{self, Agent, Decision, RejectedRequest};
 use crate::seat;
 
@@ -43,6 +44,8 @@ pub(crate) struct Gate {
     pub(super) offered: Vec<CheckedRequest>,
     pub(super) rejected: Vec<RejectedRequest>,
     pub(super) keys: Vec<KeyRow>,
+    /// Whether the hub has more of them than are looked at.
+    more: bool,
 }
 
 impl Client {
@@ -173,7 +176,7 @@ impl Client {
         }
         let revoked = self.record(room)?.load()?.revoked;
         let (mut gate, mut after) = (Gate::default(), None);
-        for _ in 0..GATE_PAGES_MAX {
+        for _ in 0..REQUEST_PAGES_MAX {
             let request = Request::Requests(Requests { room, after });
             let Answer::Requests(RequestList { requests, more, keys }) = self.link.request(request).await?
             else {
@@ -186,7 +189,8 @@ impl Client {
             for request in requests {
                 self.check(room, &request, &revoked, &mut gate);
             }
-            if !more || after.is_none() {
+            gate.more = more && after.is_some();
+            if !gate.more {
                 break;
             }
         }
@@ -232,7 +236,7 @@ impl Client {
             auto: request.is_auto,
             was_removed: self.was_removed(room, request),
         });
-        report::Requests { room, requests: offered.collect(), rejected: gate.rejected }
+        report::Requests { room, requests: offered.collect(), rejected: gate.rejected, more: gate.more }
     }
 
     async fn admit(
@@ -325,6 +329,3 @@ pub(super) fn own_keys(
         (key.by() == owner && said.room == room).then(|| (said.invite, said.clone(), row.revoked))
     })
 }
-
-/// How many pages of requests are asked for: as many as all keys of a room can bring.
-const GATE_PAGES_MAX: usize = 64;

@@ -15,7 +15,7 @@ use super::select::{Named, select};
 use super::{SessionError, Thing};
 use crate::client::Client;
 use crate::error::Error;
-use crate::limits::UNREAD_PAGES_MAX;
+use crate::limits::{TOPIC_ENTRIES_MAX, UNREAD_PAGES_MAX};
 use crate::link::LinkError;
 use crate::report;
 use crate::room::{ReadPage, Room};
@@ -349,7 +349,7 @@ impl Client {
         let room = &self.rooms[&id];
         let may_be_there = room.kind() == RoomKind::Session && room.floor() == 0 && room.head().seq > 0;
         if room.topic().is_none() && may_be_there && room.fork().is_none() {
-            self.read(id, 0, TOPIC_ENTRIES, None).await?;
+            self.read(id, 0, TOPIC_ENTRIES_MAX, None).await?;
         }
         Ok(self.rooms[&id].topic().map(str::to_owned))
     }
@@ -400,6 +400,3 @@ impl Client {
 fn is_session(genesis: &Verified<Genesis>) -> bool {
     genesis.statement().kind == RoomKind::Session
 }
-
-/// How many entries are read where a topic is looked for: it is what is said first.
-const TOPIC_ENTRIES: u64 = 4;

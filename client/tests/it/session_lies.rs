@@ -139,6 +139,22 @@ async fn a_request_is_offered_once_however_often_it_is_listed_and_not_after_the_
 }
 
 #[tokio::test]
+async fn a_list_of_requests_without_an_end_is_looked_at_for_a_while_and_said_to_go_on() {
+    let (_home, hub, mut ana, _ben, _key) = asked(9).await;
+    assert!(!ana.requests().await.unwrap().more);
+    let pages = Seen::default();
+    let (count, mut first) = (pages.clone(), None);
+    edit_requests(&hub, move |list| {
+        *count.lock().unwrap().get_or_insert(0) += 1;
+        list.requests = first.get_or_insert_with(|| list.requests.clone()).clone();
+        list.more = true;
+    });
+    let requests = ana.requests().await.unwrap();
+    assert_eq!((requests.requests.len(), requests.more), (1, true));
+    assert_eq!(*pages.lock().unwrap(), Some(64));
+}
+
+#[tokio::test]
 async fn a_revoked_key_lets_nobody_in_whatever_the_hub_makes_of_it() {
     let (_home, hub, mut ana, _ben, _key) = asked(6).await;
     let auto: SessionKey = ana.new_key(DAY, 5, true).await.unwrap().key.parse().unwrap();

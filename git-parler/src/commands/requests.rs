@@ -31,6 +31,9 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
         let reason = clean::line(&rejected.reason);
         ui.warn(format_args!("a request by {} cannot be approved: {reason}", rejected.id));
     }
+    if answer.more {
+        ui.remark("More ask than are looked at; they come up once these are decided.");
+    }
     if answer.requests.is_empty() {
         ui.remark("Nobody asks to join.");
     } else {
