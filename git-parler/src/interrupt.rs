@@ -22,14 +22,17 @@ struct Switches {
     was_pressed: Arc<AtomicBool>,
 }
 
-/// Waits for Ctrl-C or for what `kill` sends. Needs a running tokio runtime.
+/// Waits for Ctrl-C or for what `kill` sends; Ctrl-C once more then ends the process, however far its end has come. Needs a
+/// running tokio runtime.
 ///
 /// # Errors
 ///
 /// When the system lets no signal be caught.
 pub(crate) fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
+    let guard = Guard::begin();
     let (mut pressed, mut told) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     Ok(async move {
+        let _guard = guard;
         tokio::select! {
             _ = pressed.recv() => {}
             _ = told.recv() => {}
@@ -99,6 +102,8 @@ mod tests {
     use std::sync::{Mutex, PoisonError};
     use std::task::Poll;
 
+    use signal_hook::consts::SIGTERM;
+
     use super::*;
 
     /// The signals of a process are one for all its tests.
@@ -132,6 +137,11 @@ mod tests {
                 }
                 assert!(is_deadly(), "{is_pressed}");
             }
+            let told = asked_to_end().unwrap();
+            assert!(!is_deadly());
+            signal_hook::low_level::raise(SIGTERM).unwrap();
+            told.await;
+            assert!(is_deadly());
         });
     }
 }
