@@ -25,7 +25,15 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
 
 pub(crate) fn kick(context: &Context, arguments: &Kick) -> Result<(), Failure> {
     let member = arguments.member.join(" ");
-    decided(context, &network::with_client(context, async |client| Ok(client.kick(&member).await?))?)
+    let decision = network::with_client(context, async |client| Ok(client.kick(&member).await?))?;
+    decided(context, &decision)?;
+    if !context.ui.is_json() {
+        let room = context.room_option(decision.room);
+        context.ui.hint(format_args!(
+            "if the key that they came by still lives, end it too: git parler key list{room}, git parler key revoke{room} <key>"
+        ));
+    }
+    Ok(())
 }
 
 pub(crate) fn close(context: &Context) -> Result<(), Failure> {
