@@ -145,9 +145,11 @@ pub(crate) fn with_client_at<T>(
         for lost in client.take_undelivered() {
             context.ui.warn(undelivered(&lost));
         }
-        let is_cut_off = |failure: &Failure| matches!(failure.code, Code::HubUnreachable | Code::Interrupted);
-        if !done.as_ref().is_err_and(is_cut_off) {
-            tend(context, &mut client).await;
+        match done.as_ref().err().map(|failure| failure.code) {
+            None | Some(Code::NothingNew) => tend(context, &mut client).await,
+            Some(Code::HubUnreachable | Code::Interrupted) => {}
+            // It may have been meant to keep somebody out who asks by an auto key.
+            Some(_) => context.pending.note(client.look_at_gates().await.waiting),
         }
         client.close().await;
         done

@@ -183,8 +183,13 @@ fn with_auto_approval_any_command_of_the_owner_lets_in_whoever_asks() {
     let auto = ada.answer(&["key", "new", "--auto-approve"])["key"].as_str().unwrap().to_owned();
     assert_eq!(bob.refused(&["join", "--no-wait", &auto]).0, 3);
     assert_eq!(eve.refused(&["join", "--no-wait", &slow]).0, 3);
+    // What went wrong was to keep somebody out.
+    let run = ada.parler(&["deny", "bob/behnid"]);
+    let two = "2 requests to join wait for you: git parler requests";
+    assert_eq!((run.code, run.stderr.lines().last()), (Some(1), Some(two)), "{}", run.stderr);
     // At home, and in no session: the hub names those in which somebody waits.
-    let run = ada.parler(&["list", "--room", "home"]);
+    let run = ada.parler(&["recv", "--room", "home", "--wait", "0s"]);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
     let told: Vec<_> = run.stderr.lines().collect();
     assert!(told[0].starts_with("bob/behind is a member of session "), "{told:?}");
     assert!(told[0].ends_with(" now: the key lets in whoever asks"), "{told:?}");

@@ -119,26 +119,35 @@ impl Client {
     ///
     /// Nobody is let in by itself where the hub has shown another history, or where the user key is not here.
     pub async fn tend_gates(&mut self) -> Tended {
+        self.visit_gates(true).await
+    }
+
+    /// As [`Client::tend_gates`], and lets nobody in: who waits by an auto key is counted with the others.
+    pub async fn look_at_gates(&mut self) -> Tended {
+        self.visit_gates(false).await
+    }
+
+    async fn visit_gates(&mut self, lets_in: bool) -> Tended {
         let mut tended = Tended::default();
         for room in self.link.take_awaited() {
             // A hint that cannot be looked at is none; the commands that need it say what is wrong.
             if self.enter(room).await.is_ok()
                 && let Ok(gate) = self.gate(room).await
             {
-                self.tend(room, &gate, &mut tended).await;
+                let may_sign = self.user_key_of(room).is_ok() && self.rooms[&room].fork().is_none();
+                self.tend(room, &gate, lets_in && may_sign, &mut tended).await;
             }
         }
         tended
     }
 
-    async fn tend(&mut self, room: RoomId, gate: &Gate, tended: &mut Tended) {
+    async fn tend(&mut self, room: RoomId, gate: &Gate, lets_in: bool, tended: &mut Tended) {
         let mut waiting = 0;
-        let may_sign = self.user_key_of(room).is_ok() && self.rooms[&room].fork().is_none();
         for request in &gate.offered {
             if is_used_up(self.rooms[&room].members(), request) {
                 continue;
             }
-            let decision = match may_sign && self.comes_in_unasked(room, request) {
+            let decision = match lets_in && self.comes_in_unasked(room, request) {
                 true => self.admit(room, request, None).await.ok(),
                 false => None,
             };

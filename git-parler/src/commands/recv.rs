@@ -61,6 +61,7 @@ async fn wait_for(context: &Context, client: &mut Client, wait: Duration) -> Res
         if left.is_zero() {
             return Err(Failure::of(Code::NothingNew));
         }
+        network::tend(context, client).await;
     }
 }
 
