@@ -22,7 +22,7 @@ use crate::local_hub::{LocalHub, LocalHubControl};
 use crate::push::Undelivered;
 use crate::report::{Agent, Status, StatusHub, Whoami};
 use crate::room::Room;
-use crate::seat::{self, BlobCache, KnownHubs, RoomMemory, Seat, SeatError, Spool};
+use crate::seat::{self, BlobCache, KnownHubs, Seat, SeatError, Spool};
 use crate::session::{Choice, SessionError};
 use crate::settings::{HubAddress, Settings};
 
@@ -177,7 +177,7 @@ impl Client {
         let room = match self.rooms.remove(&opened.room) {
             Some(room) => room,
             None => {
-                let memory = RoomMemory::open(self.seat.data(), &self.seat.user(), opened.room)?;
+                let memory = self.memory(opened.room)?;
                 Room::home(memory, opened.room, self.seat.user(), self.seat.agent())?
             }
         };

@@ -34,8 +34,8 @@ pub enum Error {
         room: RoomId,
         /// Where, when and what.
         fork: Fork,
-        /// The folder in which both sides are kept.
-        evidence: PathBuf,
+        /// The folder in which both sides are kept, where they are.
+        evidence: Option<PathBuf>,
     },
     /// The hub opened another room than it was asked to, or counts an author's messages backward.
     #[error("the hub contradicts what is known of room {room}")]
@@ -161,11 +161,15 @@ impl Error {
                 CacheError::Mismatch { .. } | CacheError::Length { .. } => None,
             },
             Self::Seat(error) => error.hint(),
-            Self::Forked { evidence, .. } => Some(format!(
-                "ask who runs the hub, and the others in the room; what it showed is kept in {}; `git parler use --accept-fork` \
-                 takes the log as it stands now",
-                evidence.display()
-            )),
+            Self::Forked { evidence, .. } => {
+                let kept =
+                    evidence.as_ref().map(|path| format!(" what it showed is kept in {};", path.display()));
+                Some(format!(
+                    "ask who runs the hub, and the others in the room;{} `git parler use --accept-fork` takes the log as it \
+                     stands now",
+                    kept.unwrap_or_default()
+                ))
+            }
             Self::HalfOpened { .. } => Some(
                 "go on in it: `git parler key list` shows its key, `git parler key new` makes one, `git parler log` shows what \
                  was said; or end it with `git parler close`"

@@ -33,11 +33,11 @@ pub const KNOWN_STRIDE: u64 = 1024;
 /// Entries of a room that are remembered as odd (gaps, repeated numbers); an honest hub has none.
 pub const FLAGGED_ENTRIES_MAX: usize = 1024;
 
-/// Files of evidence against hubs that are kept.
+/// Files of evidence against one hub that are kept.
 pub const EVIDENCE_FILES_MAX: usize = 32;
 
-/// Largest file of evidence, in bytes.
-pub const EVIDENCE_BYTES_MAX: usize = 1024 * 1024;
+/// Largest file of evidence, in bytes: what came in one frame, however it is written, and what was known.
+pub const EVIDENCE_BYTES_MAX: usize = 4 * FRAME_BYTES_MAX;
 
 /// How often one reading may be sent to another beginning of what a hub still has.
 pub const PRUNED_AGAIN_MAX: usize = 8;
@@ -193,7 +193,7 @@ mod tests {
             ("verified blobs in the cache", mebibytes(CACHE_BYTES_MAX)),
             ("a half-downloaded blob is kept", days(PARTIAL_AGE_SECONDS_MAX)),
             ("a signed message that is not answered is kept", days(SPOOL_AGE_SECONDS_MAX)),
-            ("files of evidence against hubs", EVIDENCE_FILES_MAX.to_string()),
+            ("files of evidence against one hub", EVIDENCE_FILES_MAX.to_string()),
             ("a file of evidence", mebibytes(EVIDENCE_BYTES_MAX as u64)),
             ("entries of a room that are remembered as odd", FLAGGED_ENTRIES_MAX.to_string()),
         ];

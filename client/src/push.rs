@@ -230,7 +230,7 @@ impl Client {
             // Looked at before catching up: what is stored by then may well be beyond.
             let known = self.rooms.get_mut(&room).expect("a room that was entered");
             if refusal.code == RefusalCode::Conflict && n <= known.last_n(&self.seat.agent()) {
-                known.note_miscount(n)?;
+                known.note_miscount(&refusal)?;
                 return Err(Error::Contradiction { room });
             }
             self.refresh(room).await?;

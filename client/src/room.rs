@@ -11,19 +11,22 @@ mod pull;
 mod reach;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use protocol::id::{Digest, RoomId};
 use protocol::key::{AgentId, UserId};
+use protocol::refusal::Refusal;
 use protocol::room::{Admission, Members};
 use protocol::signed::Verified;
 use protocol::statement::{Genesis, LogPoint, Role, RoomKind};
+use serde_json::{Value, json};
 
 pub use self::page::{Act, Content, Item, ReadPage, Said, SaidBody};
 
 use crate::error::Error;
 use crate::link::Link;
 use crate::report::Agent;
-use crate::seat::{FileMark, Fork, RoomMemory, RoomState, now};
+use crate::seat::{FileMark, Fork, RoomMemory, RoomState};
 
 /// A room as this user has verified it so far, and the agent who reads it.
 #[derive(Debug)]
@@ -81,7 +84,7 @@ impl Room {
             state
         })?;
         room.state.members_mut().absorb(members);
-        room.note_anchors();
+        room.note_anchors(|| Value::Null);
         room.is_news = true;
         room.keep()?;
         Ok(room)
@@ -191,7 +194,7 @@ impl Room {
             Some(fork) => Err(Error::Forked {
                 room: self.id(),
                 fork: fork.clone(),
-                evidence: self.memory.evidence().to_owned(),
+                evidence: self.memory.evidence().map(Path::to_owned),
             }),
             None => Ok(()),
         }
@@ -205,15 +208,16 @@ impl Room {
         if self.is_shown_fork { self.check_fork() } else { Ok(()) }
     }
 
-    /// Takes note that the hub wants `next_n` of this agent, although it has shown a message of that number or a later one.
+    /// Takes note that the hub wants a number of this agent, in `refusal`, although it has shown a message of that number or a
+    /// later one.
     ///
     /// # Errors
     /// [`Error::Seat`] as ever.
-    pub fn note_miscount(&mut self, next_n: u64) -> Result<(), Error> {
-        let last = self.last_n(&self.me);
+    pub fn note_miscount(&mut self, refusal: &Refusal) -> Result<(), Error> {
+        let (last, next) = (self.last_n(&self.me), refusal.next_n.unwrap_or_default());
         let what =
-            format!("the hub counts this seat's messages from {next_n} on, and has shown {last} of them");
-        self.note_fork(self.state.head().seq, what);
+            format!("the hub counts this seat's messages from {next} on, and has shown {last} of them");
+        self.note_fork(self.state.head().seq, what, &json!({ "last": last, "refusal": refusal }));
         self.keep()
     }
 
@@ -251,7 +255,8 @@ impl Room {
             return self.keep();
         }
         if end.seq == head.seq {
-            self.note_fork(end.seq, "the log ends at another value than before".to_owned());
+            let what = "the log ends at another value than before".to_owned();
+            self.note_fork(end.seq, what, &json!({ "end": end }));
             return self.keep();
         }
         // An end behind the head may be an old answer, since other processes read on too: the hub is asked again.
@@ -291,26 +296,20 @@ impl Room {
     }
 
     /// Takes note of what the owner has signed of the log in admissions; says whether it is what was verified. Otherwise the hub
-    /// has shown the owner another history.
-    fn note_anchors(&mut self) -> bool {
+    /// has shown the owner another history. `shown` is where they stand.
+    fn note_anchors(&mut self, shown: impl Fn() -> Value) -> bool {
         let (accepted, mut is_same) = (self.state.accepted(), true);
         let anchors: Vec<_> = self.members().anchors().filter(|at| at.seq > accepted).collect();
         for at in anchors {
             match self.state.known(at.seq) {
                 Some(log) if log != at.log => {
                     let what = format!("the owner has seen another history up to entry {}", at.seq);
-                    self.note_fork(at.seq, what);
+                    self.note_fork(at.seq, what, &json!({ "signed": at, "in": shown() }));
                     is_same = false;
                 }
                 _ => self.state.note_point(at),
             }
         }
         is_same
-    }
-
-    /// Takes note of another history.
-    fn note_fork(&mut self, seq: u64, what: String) {
-        (self.is_shown_fork, self.is_news) = (true, true);
-        self.state.note_fork(Fork { seq, time: now(), what });
     }
 }

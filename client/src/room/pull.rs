@@ -7,9 +7,11 @@ use protocol::id::Digest;
 use protocol::refusal::RefusalCode;
 use protocol::room::{Flag, RangeChecks, RangeOutcome, Reading, extend, verify_range};
 use protocol::statement::LogPoint;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::Room;
+use super::evidence::as_shown;
 use crate::error::Error;
 use crate::limits::CHAIN_PAGES_MAX;
 use crate::link::{Link, LinkError};
@@ -56,7 +58,7 @@ impl Room {
                     (RefusalCode::Pruned, Some(base)) => Ok(Step::Pruned(base)),
                     // Behind the end, at a point that the hub has shown before.
                     (RefusalCode::BadRequest, _) if after <= self.state.head().seq => {
-                        self.rolled_back(after, None);
+                        self.rolled_back(after, &json!({ "after": after, "refusal": refusal }));
                         Ok(Step::Forked)
                     }
                     _ => Err(LinkError::Refused(refusal).into()),
@@ -66,7 +68,7 @@ impl Room {
         };
         let is_shorter = pulled.end.seq < self.state.newest();
         if is_shorter {
-            self.rolled_back(pulled.end.seq, Some(&pulled));
+            self.rolled_back(pulled.end.seq, &as_shown(&pulled));
         }
         let step = self.take(pulled, wanted)?;
         Ok(match step {
@@ -100,24 +102,23 @@ impl Room {
         if is_new {
             self.is_news |= !points.is_empty();
             self.state.extend(points, outcome.members, outcome.counters);
-            self.note_anchors();
-            let odd = self.note_readings(&outcome.readings);
+            self.note_anchors(|| as_shown(&pulled));
+            let odd = self.note_readings(&outcome.readings, &pulled);
             if let Some(what) = odd {
-                self.keep_evidence(start.seq, &what, &pulled);
+                self.keep_evidence(start.seq, &what, &as_shown(&pulled));
             }
         } else {
             // The numbers were counted when it was new; the texts may come for the first time.
             let is_odd =
                 |reading: &&Reading| matches!(reading, Reading::Invalid { .. } | Reading::NotMember { .. });
             if let Some(seq) = outcome.readings.iter().find(is_odd).map(Reading::seq) {
-                self.keep_evidence(seq, &not_written(seq), &pulled);
+                self.keep_evidence(seq, &not_written(seq), &as_shown(&pulled));
             }
             self.pass(points);
         }
         let is_cut = fault.is_some();
         if let Some((seq, what)) = fault {
-            self.keep_evidence(seq, &what, &pulled);
-            self.note_fork(seq, what);
+            self.note_fork(seq, what, &as_shown(&pulled));
         }
         let readings = outcome.readings.into_iter().map(|reading| self.flagged(reading)).collect();
         Ok(Step::Page(Page { readings, end, log_end: pulled.end, is_cut }))
@@ -145,7 +146,7 @@ impl Room {
     }
 
     /// Remembers what is odd about new entries; says what is odd, if anything.
-    fn note_readings(&mut self, readings: &[Reading]) -> Option<String> {
+    fn note_readings(&mut self, readings: &[Reading], pulled: &Pulled) -> Option<String> {
         let mut odd = None;
         for reading in readings {
             let (seq, flag) = match reading {
@@ -159,7 +160,8 @@ impl Room {
             };
             odd.get_or_insert_with(|| format!("the numbers of the author of entry {seq} do not follow"));
             if !self.state.note_flag(seq, flag) {
-                self.note_fork(seq, "more entries are odd than any hub has by mistake".to_owned());
+                let what = "more entries are odd than any hub has by mistake".to_owned();
+                self.note_fork(seq, what, &as_shown(pulled));
             }
         }
         odd
@@ -179,12 +181,9 @@ impl Room {
     }
 
     /// Takes note that the log is shorter than it was, here or for the owner.
-    fn rolled_back(&mut self, end: u64, pulled: Option<&Pulled>) {
+    fn rolled_back(&mut self, end: u64, shown: &Value) {
         let what = format!("the log goes back from entry {} to {end}", self.state.newest());
-        if let Some(pulled) = pulled {
-            self.keep_evidence(end, &what, pulled);
-        }
-        self.note_fork(end, what);
+        self.note_fork(end, what, shown);
     }
 
     /// Asks for the owner's acts that were not seen yet and follows them; says whether they continue the chain.
@@ -198,15 +197,16 @@ impl Room {
                 _ => unreachable!("an answer is read by the kind of its request"),
             };
             let last = page.entries.iter().map(|entry| entry.seq).max().filter(|last| *last > after);
+            let shown = json!({ "chain": page.entries });
             if let Err(error) = members.follow(page.entries) {
-                self.note_fork(after, one_line(&error));
+                self.note_fork(after, one_line(&error), &shown);
                 return Ok(false);
             }
             match last {
                 Some(last) if page.more => after = last,
                 _ => {
                     *self.state.members_mut() = members;
-                    return Ok(self.note_anchors());
+                    return Ok(self.note_anchors(|| shown.clone()));
                 }
             }
         }

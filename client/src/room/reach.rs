@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use protocol::limits::PULL_ENTRIES_MAX;
 use protocol::room::{RangeChecks, Reading, verify_range};
 use protocol::statement::LogPoint;
+use serde_json::json;
 
 use super::Room;
+use super::evidence::as_shown;
 use super::pull::{Page, Step, Wanted, one_line, points};
 use crate::error::Error;
 use crate::limits::{KEPT_AFTER_ENTRIES, NEAR_ENTRIES, PASSING_POINTS_MAX, PRUNED_AGAIN_MAX};
@@ -101,7 +103,8 @@ impl Room {
     /// there.
     pub(super) async fn go_on_at(&mut self, link: &Link, base: LogPoint) -> Result<bool, Error> {
         if self.value(base.seq).is_some_and(|known| known != base.log) {
-            self.note_fork(base.seq, "the log begins at another value than before".to_owned());
+            let what = "the log begins at another value than before".to_owned();
+            self.note_fork(base.seq, what, &json!({ "base": base }));
             return Ok(false);
         }
         if base.seq <= self.state.head().seq {
@@ -171,8 +174,7 @@ impl Room {
             let outcome = verify_range(checks, pulled.start, pulled.entries.clone(), known);
             if let Some(fault) = outcome.fault {
                 let what = one_line(&fault);
-                self.keep_evidence(fault.seq(), &what, &pulled);
-                self.note_fork(fault.seq(), what);
+                self.note_fork(fault.seq(), what, &as_shown(&pulled));
                 return Ok(Way::Shut);
             }
             if outcome.end.seq == from {

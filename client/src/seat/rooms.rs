@@ -1,6 +1,7 @@
 //! What is remembered of a room, for all seats and processes of a user: verified log values, who is in it, each
 //! author's last `n`, and whether the hub was seen to show another history. Two of them are merged; neither goes backward.
 
+mod evidence;
 mod memory;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -300,13 +301,14 @@ impl RoomState {
         self.known.iter().find_map(differs)
     }
 
-    /// Takes over what `other` knows beyond this; where they disagree, this stays and the fork is noted.
-    fn absorb(&mut self, other: &Self, now: UnixMillis) {
+    /// Takes over what `other` knows beyond this; where they disagree, this stays, the fork is noted, and the first place of it
+    /// is returned.
+    fn absorb(&mut self, other: &Self, now: UnixMillis) -> Option<u64> {
         if self.histories != other.histories {
             if self.histories < other.histories {
                 self.clone_from(other);
             }
-            return;
+            return None;
         }
         for (agent, readers) in &other.cursors {
             readers.iter().for_each(|(reader, seq)| self.note_cursor(*agent, reader, *seq));
@@ -316,7 +318,8 @@ impl RoomState {
         }
         if let Some(seq) = self.differs_from(other) {
             let what = format!("the hub shows two histories to two processes at entry {seq}");
-            return self.note_fork(Fork { seq, time: now, what });
+            self.note_fork(Fork { seq, time: now, what });
+            return Some(seq);
         }
         for (seq, log) in &other.known {
             self.known.entry(*seq).or_insert(*log);
@@ -339,6 +342,7 @@ impl RoomState {
         }
         self.accepted = self.accepted.max(other.accepted);
         self.genesis = self.genesis.take().or_else(|| other.genesis.clone());
+        None
     }
 
     /// Leaves the newest values, some of the older ones, and those that the owner has signed.

@@ -341,7 +341,7 @@ impl Client {
     }
 
     pub(crate) fn memory(&self, room: RoomId) -> Result<RoomMemory, Error> {
-        Ok(RoomMemory::open(self.seat.data(), &self.seat.user(), room)?)
+        Ok(RoomMemory::open(self.seat.data(), &self.seat.user(), room)?.at(self.hub()))
     }
 
     /// Returns what a session is about. It was said in the first messages, which are read where that was not done yet.

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 use protocol::id::{Digest, RoomId};
 use protocol::json;
-use protocol::key::{AgentId, UserId};
+use protocol::key::{AgentId, HubId, UserId};
 use protocol::room::{Counters, Flag, Members};
 use protocol::signed::Signed;
 use protocol::statement::{Genesis, LogPoint, RoomKind, Seat};
 use serde::Deserialize;
+use serde_json::json;
 
 use super::{Fork, RoomState, Topic, pairs};
 use crate::files::{self, Lock};
@@ -24,9 +25,10 @@ pub(crate) type FileMark = (u64, i64, i64);
 #[derive(Debug, Clone)]
 pub struct RoomMemory {
     path: PathBuf,
-    evidence: PathBuf,
+    pub(super) evidence: PathBuf,
+    pub(super) hub: Option<HubId>,
     user: UserId,
-    room: RoomId,
+    pub(super) room: RoomId,
 }
 
 impl RoomMemory {
@@ -40,17 +42,17 @@ impl RoomMemory {
         files::private_dir(&rooms)?;
         files::private_dir(&ours)?;
         let (path, evidence) = (ours.join(format!("{room}.json")), data.join("evidence"));
-        Ok(Self { path, evidence, user: *user, room })
+        Ok(Self { path, evidence, hub: None, user: *user, room })
+    }
+
+    /// Says on which hub the room is, so that evidence against one hub leaves room for that against others.
+    pub fn at(self, hub: HubId) -> Self {
+        Self { hub: Some(hub), ..self }
     }
 
     /// Returns the file's path.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Returns the folder in which evidence against the hub is kept.
-    pub fn evidence(&self) -> &Path {
-        &self.evidence
     }
 
     /// Reads what is remembered, if anything is.
@@ -83,7 +85,11 @@ impl RoomMemory {
         let _lock = Lock::of(&self.path)?;
         let before = self.load()?;
         let mut after = before.clone().unwrap_or_else(|| seen.clone());
-        after.absorb(seen, seat::now());
+        if let Some(seq) = after.absorb(seen, seat::now()) {
+            let side = |state: &RoomState| json!({ "head": state.head, "known": state.known });
+            let what = after.fork().map_or("", |fork| &fork.what);
+            self.keep_evidence(seq, what, &side(&after), &side(seen));
+        }
         after.thin_out();
         if before.as_ref() != Some(&after) {
             // Not flushed: after a power cut the hub tells all of it again, to be verified from the start of the log.

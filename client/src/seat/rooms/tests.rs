@@ -80,6 +80,37 @@ fn another_history_does_not_replace_the_known_one_and_is_noted() {
     assert_eq!((merged.known(1), merged.head()), (Some(point(1).log), point(1)));
     assert_eq!(merged.fork().map(|fork| fork.seq), Some(1));
     assert_eq!(memory.load().unwrap(), Some(merged));
+    let both = std::fs::read_dir(memory.evidence().unwrap()).unwrap().next().unwrap().unwrap();
+    let both: serde_json::Value = json::parse(&std::fs::read_to_string(both.path()).unwrap()).unwrap();
+    assert_eq!(both["shown"]["known"]["1"], Digest::of(b"another").to_string());
+    assert_eq!(both["verified"]["known"]["1"], point(1).log.to_string());
+}
+
+#[test]
+fn the_evidence_against_one_hub_leaves_room_for_that_against_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |seed: u8| memory(dir.path()).at(HubKey::from_seed(&[seed; 32]).public());
+    let files = || std::fs::read_dir(dir.path().join("evidence")).map_or(0, Iterator::count);
+    for seq in 0..40 {
+        at(1).keep_evidence(seq, "differs", &serde_json::Value::Null, &seq.into());
+    }
+    assert_eq!((files(), at(2).evidence()), (limits::EVIDENCE_FILES_MAX, None));
+    at(2).keep_evidence(1, "differs", &serde_json::Value::Null, &1.into());
+    assert_eq!((files(), at(2).evidence().is_some()), (limits::EVIDENCE_FILES_MAX + 1, true));
+}
+
+#[test]
+fn a_page_is_kept_however_a_hub_pads_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = memory(dir.path());
+    let sizes = [limits::FRAME_BYTES_MAX, limits::EVIDENCE_BYTES_MAX];
+    for (seq, size) in (1..).zip(sizes) {
+        memory.keep_evidence(seq, "differs", &serde_json::Value::Null, &"x".repeat(size).into());
+    }
+    let folder = std::fs::read_dir(memory.evidence().unwrap()).unwrap();
+    let mut kept: Vec<_> = folder.map(|file| file.unwrap().metadata().unwrap().len()).collect();
+    kept.sort_unstable();
+    assert!(matches!(kept[..], [0..1000, large] if large > limits::FRAME_BYTES_MAX as u64), "{kept:?}");
 }
 
 #[test]

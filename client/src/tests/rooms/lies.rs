@@ -248,6 +248,7 @@ async fn a_log_that_was_rolled_back_is_a_fork_and_what_was_read_stays_readable()
     let mut again = reader.own(&story);
     reader.catch_up(&mut again).await;
     assert!(again.check_shown().is_err() && again.head() == story.end());
+    assert_eq!(reader.evidence(), 2, "what it refuses shows it too");
 }
 
 #[tokio::test]
@@ -332,6 +333,7 @@ async fn a_log_that_was_said_to_have_expired_up_to_another_value_is_a_fork() {
     });
     let page = reader.read(&mut room, 2).await;
     assert_eq!((shown(&page), page.expired_unread, page.fork.is_some()), (Vec::new(), 4, true));
+    assert_eq!(reader.evidence(), 1);
 }
 
 #[tokio::test]
@@ -390,7 +392,52 @@ async fn an_admission_that_names_another_history_than_the_one_that_was_read_is_a
     others.admit(reader.me, "eve/app", true);
     let room = reader.joined(&others);
     assert_eq!(room.fork().map(|fork| fork.seq), Some(5));
-    assert!(room.check_shown().is_err());
+    assert!(room.check_shown().is_err() && reader.evidence() == 1);
+}
+
+#[tokio::test]
+async fn another_end_and_another_act_are_kept_too() {
+    let (reader, story) = (Reader::new().await, story());
+    story.plant(&reader.peer);
+    let mut room = reader.own(&story);
+    room.read(&reader.link, 0, 3, None).await.unwrap();
+    let end = LogPoint { log: Digest::of(b"elsewhere"), ..room.head() };
+    room.catch_up(&reader.link, end).await.unwrap();
+    assert_eq!((room.fork().map(|fork| fork.seq), reader.evidence()), (Some(3), 1));
+    // The owner has signed two acts for one place of the chain, and the hub shows this one here and that one there.
+    let mut other = Story::new(7);
+    other.say(&ana(), "one");
+    other.admit(ben().public(), "another name", true);
+    let acts = other.chain();
+    reader.peer.with_shelf(|shelf| shelf.prune(story.room, 5));
+    reader.peer.lie(move |answer| {
+        if let Answer::Chain(page) = answer {
+            page.entries.clone_from(&acts);
+        }
+    });
+    room.read(&reader.link, 3, 9, None).await.unwrap();
+    assert_eq!(reader.evidence(), 2);
+    let folder = std::fs::read_dir(reader.home.path().join("data/evidence")).unwrap();
+    let texts = folder.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+    assert!(texts.collect::<String>().contains("another name"), "the act as it was signed");
+}
+
+#[tokio::test]
+async fn only_what_is_kept_is_said_to_be() {
+    for is_kept in [true, false] {
+        let (reader, story) = (Reader::new().await, story());
+        story.plant(&reader.peer);
+        if !is_kept {
+            // A file stands where the folder would.
+            std::fs::write(reader.home.path().join("data/evidence"), b"").unwrap();
+        }
+        let mut room = reader.own(&story);
+        reader.read_all(&mut room, 0).await;
+        room.catch_up(&reader.link, LogPoint { log: Digest::of(b"elsewhere"), ..room.head() }).await.unwrap();
+        let hint = room.check_fork().unwrap_err().hint().unwrap();
+        assert_eq!(hint.contains("what it showed is kept in"), is_kept, "{hint}");
+        assert!(hint.contains("git parler use --accept-fork"), "{hint}");
+    }
 }
 
 #[tokio::test]
