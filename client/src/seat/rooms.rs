@@ -345,6 +345,11 @@ impl RoomState {
         None
     }
 
+    /// Says whether it holds what no hub tells again: that another history was seen, what a human accepted, what was handed to whom.
+    fn must_last(&self) -> bool {
+        self.fork.is_some() || self.histories > 0 || !self.cursors.is_empty()
+    }
+
     /// Leaves the newest values, some of the older ones, and those that the owner has signed.
     pub fn thin_out(&mut self) {
         let recent = u64::try_from(limits::KNOWN_RECENT_MAX).unwrap_or(u64::MAX);

@@ -92,8 +92,13 @@ impl RoomMemory {
         }
         after.thin_out();
         if before.as_ref() != Some(&after) {
-            // Not flushed: after a power cut the hub tells all of it again, to be verified from the start of the log.
-            files::replace_unflushed(&self.path, json::write(&after).as_bytes())?;
+            let text = json::write(&after);
+            if after.must_last() {
+                files::replace(&self.path, text.as_bytes())?;
+            } else {
+                // Not flushed: after a power cut the hub tells all of it again, to be verified from the start of the log.
+                files::replace_unflushed(&self.path, text.as_bytes())?;
+            }
         }
         Ok((after, self.mark()))
     }

@@ -87,6 +87,21 @@ fn another_history_does_not_replace_the_known_one_and_is_noted() {
 }
 
 #[test]
+fn what_no_hub_tells_again_is_flushed_and_with_it_what_comes_later() {
+    let (read, me) = (read_up_to(3, agent(1)), agent(1));
+    assert!(!read.must_last(), "a hub tells of it again");
+    let noted = |note: fn(&mut RoomState, AgentId)| {
+        let mut state = read.clone();
+        note(&mut state, me);
+        state.extend([point(4)], state.members().clone(), Counters::new(true));
+        state.must_last()
+    };
+    assert!(noted(|state, me| state.note_cursor(me, "cli", 3)));
+    assert!(noted(|state, _| state.note_fork(Fork { seq: 3, time: 1, what: "differs".to_owned() })));
+    assert!(noted(|state, _| state.succeed(&state.clone(), 3)));
+}
+
+#[test]
 fn the_evidence_against_one_hub_leaves_room_for_that_against_another() {
     let dir = tempfile::tempdir().unwrap();
     let at = |seed: u8| memory(dir.path()).at(HubKey::from_seed(&[seed; 32]).public());
