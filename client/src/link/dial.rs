@@ -23,7 +23,7 @@ use super::LinkError;
 use super::tls::{Tls, TlsError};
 use crate::limits;
 use crate::local_hub::{LocalHub, LocalHubError};
-use crate::seat::{KnownHubs, Seat, SeatError};
+use crate::seat::{KnownHubs, Met, Seat, SeatError};
 use crate::settings::{HubAddress, JoinSecret, Settings};
 
 /// Why one attempt to reach a hub failed.
@@ -239,11 +239,22 @@ impl Dialer {
         Ok((socket, config))
     }
 
-    /// Remembers a hub that has proved its key. The local hub's stands in the user's own folder already.
-    pub(super) fn remember(&self, hub: KnownHub) -> Result<bool, SeatError> {
-        match self.address {
-            HubAddress::Local => Ok(false),
-            HubAddress::Url { .. } => self.known.remember(&self.origin, hub),
+    /// Remembers a hub that has proved its key; says whether it is met for the first time. The local hub's stands in the user's
+    /// own folder already.
+    pub(super) fn remember(&self, hub: KnownHub) -> Result<bool, Failure> {
+        let met = match self.address {
+            HubAddress::Local => Met::Known,
+            HubAddress::Url { .. } => self.known.remember(&self.origin, hub)?,
+        };
+        match met {
+            Met::New => Ok(true),
+            Met::Known => Ok(false),
+            Met::Other(expected) => Err(Failure::Final(LinkError::KeyChanged {
+                origin: self.origin.clone(),
+                expected,
+                found: hub.hub,
+                known_hubs: self.known_hubs_path(),
+            })),
         }
     }
 

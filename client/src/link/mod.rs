@@ -56,7 +56,8 @@ pub enum LinkError {
         #[source]
         source: Arc<DialError>,
     },
-    /// The hub shows another key than the one known for its origin. Nothing was signed.
+    /// The hub shows another key than the one known for its origin. Nothing was signed, or nothing but the login where another
+    /// process met the other key at the same time.
     #[error("the hub at {origin} has another key than before: {found} instead of {expected}")]
     KeyChanged {
         /// The origin as dialled.

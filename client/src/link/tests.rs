@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use kit::{Line, LyingHub};
+use protocol::conn::client::KnownHub;
 use protocol::frame::{Answer, Empty, PutBlob, Request, RequestKind, Rooms};
 use protocol::id::{BlobId, RoomId};
 use protocol::key::HubKey;
 use protocol::refusal::RefusalCode;
 
+use super::dial::Failure;
 use super::transfer::{TransferError, download, upload};
 use super::{Dialer, Link, LinkError, Patience};
 use crate::seat::{BlobCache, CacheError, Seat};
@@ -61,6 +63,18 @@ async fn a_changed_key_stops_the_client_before_it_signs() {
     assert_eq!(error.code(), "hub_key_changed");
     assert!(error.hint().unwrap().contains("known_hubs"));
     assert_eq!(peer.hellos(), 0);
+}
+
+#[tokio::test]
+async fn of_two_keys_met_at_the_same_time_one_is_believed() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = settings(dir.path(), "ws://127.0.0.1:1");
+    let dialer = || Dialer::new(&settings, Arc::new(Seat::open(&settings).unwrap()), None).unwrap();
+    let (one, two) = (dialer(), dialer());
+    let hub = |seed| KnownHub { hub: HubKey::from_seed(&[seed; 32]).public(), protocol: 1 };
+    assert!(matches!(one.remember(hub(1)), Ok(true)));
+    let Err(Failure::Final(error)) = two.remember(hub(2)) else { panic!("a hub that is not pinned") };
+    assert_eq!(error.code(), "hub_key_changed");
 }
 
 #[tokio::test]

@@ -16,6 +16,17 @@ pub struct KnownHubs {
     path: PathBuf,
 }
 
+/// What remembering a hub gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Met {
+    /// The origin was new; this key is expected there from now on.
+    New,
+    /// The key is the one known for the origin.
+    Known,
+    /// The origin is known for this other key.
+    Other(HubId),
+}
+
 impl KnownHubs {
     /// Names the file in the data folder; nothing is read yet.
     pub fn in_data(data: &Path) -> Self {
@@ -44,28 +55,37 @@ impl KnownHubs {
         Ok(known.into_iter().find_map(|(origin, known)| (known.hub == hub).then_some(origin)))
     }
 
-    /// Remembers a hub that has proved its key. Returns `true` when the origin was new.
+    /// Remembers a hub that has proved its key, unless another one is known under its origin by now.
     ///
     /// The protocol level only rises, and the key of a known origin is never replaced: who wants that removes its
     /// line.
     ///
     /// # Errors
     /// As [`KnownHubs::lookup`], and [`SeatError::File`] when it cannot be written.
-    pub fn remember(&self, origin: &str, hub: KnownHub) -> Result<bool, SeatError> {
+    pub fn remember(&self, origin: &str, hub: KnownHub) -> Result<Met, SeatError> {
         if self.lookup(origin)?.is_some_and(|known| known.hub == hub.hub && known.protocol >= hub.protocol) {
-            return Ok(false);
+            return Ok(Met::Known);
         }
         let _lock = Lock::of(&self.path)?;
         let mut known = self.read()?;
-        let is_new = !known.contains_key(origin);
-        let entry = known.entry(origin.to_owned()).or_insert(hub);
-        entry.protocol = entry.protocol.max(hub.protocol);
+        let met = match known.get_mut(origin) {
+            // Another process has met another hub there meanwhile, and that one stays.
+            Some(known) if known.hub != hub.hub => return Ok(Met::Other(known.hub)),
+            Some(known) => {
+                known.protocol = known.protocol.max(hub.protocol);
+                Met::Known
+            }
+            None => {
+                known.insert(origin.to_owned(), hub);
+                Met::New
+            }
+        };
         let mut text = String::new();
         for (origin, hub) in &known {
             text.push_str(&format!("{origin} {} {}\n", hub.hub, hub.protocol));
         }
         files::replace(&self.path, text.as_bytes())?;
-        Ok(is_new)
+        Ok(met)
     }
 
     fn read(&self) -> Result<BTreeMap<String, KnownHub>, SeatError> {
@@ -99,11 +119,15 @@ mod tests {
         let hubs = KnownHubs::in_data(dir.path());
         let origin = "ws://127.0.0.1:7419";
         assert_eq!(hubs.lookup(origin).unwrap(), None);
-        assert!(hubs.remember(origin, KnownHub { hub: key(1), protocol: 2 }).unwrap());
-        assert!(!hubs.remember(origin, KnownHub { hub: key(1), protocol: 1 }).unwrap());
-        assert!(!hubs.remember(origin, KnownHub { hub: key(2), protocol: 3 }).unwrap());
+        let remember =
+            |origin, seed, protocol| hubs.remember(origin, KnownHub { hub: key(seed), protocol }).unwrap();
+        assert_eq!(remember(origin, 1, 2), Met::New);
+        assert_eq!(remember(origin, 1, 1), Met::Known);
+        assert_eq!(remember(origin, 2, 3), Met::Other(key(1)));
+        assert_eq!(hubs.lookup(origin).unwrap(), Some(KnownHub { hub: key(1), protocol: 2 }));
+        assert_eq!(remember(origin, 1, 3), Met::Known);
         assert_eq!(hubs.lookup(origin).unwrap(), Some(KnownHub { hub: key(1), protocol: 3 }));
-        assert!(hubs.remember("ws://[::1]:1", KnownHub { hub: key(2), protocol: 1 }).unwrap());
+        assert_eq!(remember("ws://[::1]:1", 2, 1), Met::New);
         assert_eq!(std::fs::read_to_string(hubs.path()).unwrap().lines().count(), 2);
     }
 

@@ -21,7 +21,7 @@ use protocol::statement::{self, UnixMillis};
 use serde::{Deserialize, Serialize};
 
 pub use cache::{BlobCache, BlobReader, CacheError, Partial, VerifiedBlob};
-pub use hubs::KnownHubs;
+pub use hubs::{KnownHubs, Met};
 pub(crate) use rooms::FileMark;
 pub use rooms::{Fork, RoomMemory, RoomState, Topic};
 pub use spool::{Spool, SpoolEntry, SpoolFile, SpooledPost};
