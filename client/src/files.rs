@@ -133,8 +133,15 @@ pub fn private_dir(path: &Path) -> Result<(), FileError> {
 /// [`FileError`] when it is a link or no file, belongs to another user, is open to others, or is larger than
 /// [`limits::STATE_FILE_BYTES_MAX`].
 pub fn read_private(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
+    read_private_up_to(path, limits::STATE_FILE_BYTES_MAX)
+}
+
+/// As [`read_private`], of at most `max` bytes.
+///
+/// # Errors
+/// As [`read_private`].
+pub(crate) fn read_private_up_to(path: &Path, max: u64) -> Result<Option<Vec<u8>>, FileError> {
     let Some(file) = open_private(path)? else { return Ok(None) };
-    let max = limits::STATE_FILE_BYTES_MAX;
     let mut bytes = Vec::new();
     file.take(max + 1).read_to_end(&mut bytes).map_err(FileError::io("read", path))?;
     if u64::try_from(bytes.len()).is_ok_and(|n| n > max) {

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-/// Largest file of ours that is read whole, in bytes: keys, states, `known_hubs`, `local.json`.
+/// Largest file of ours that is read whole, in bytes: keys, `known_hubs`, `local.json`, and states other than a room's.
 pub const STATE_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Largest file of what is remembered of a room, in bytes: the longest membership chain there can be, each of its entries as
+/// long as it can be.
+pub const ROOM_FILE_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
 /// Bytes of verified blobs kept in the cache; the oldest are evicted above it.
 pub const CACHE_BYTES_MAX: u64 = 1024 * 1024 * 1024;

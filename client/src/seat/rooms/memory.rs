@@ -15,7 +15,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Fork, RoomState, Topic, pairs};
-use crate::files::{self, Lock};
+use crate::files::{self, FileError, Lock};
+use crate::limits::ROOM_FILE_BYTES_MAX;
 use crate::seat::{self, SeatError};
 
 /// Tells a file from the one that replaces it: inode and time of writing.
@@ -61,7 +62,8 @@ impl RoomMemory {
     /// [`SeatError`] when the file cannot be read, is damaged or belongs to another room.
     pub fn load(&self) -> Result<Option<RoomState>, SeatError> {
         // Only zeros, or nothing: what a power cut leaves of a file that was just written.
-        let bytes = files::read_private(&self.path)?.filter(|bytes| bytes.iter().any(|byte| *byte != 0));
+        let bytes = files::read_private_up_to(&self.path, ROOM_FILE_BYTES_MAX)?;
+        let bytes = bytes.filter(|bytes| bytes.iter().any(|byte| *byte != 0));
         let Some(bytes) = bytes else { return Ok(None) };
         let damaged = |source| SeatError::DamagedState { path: self.path.clone(), source };
         let text = String::from_utf8(bytes).map_err(|_| damaged(None))?;
@@ -75,7 +77,7 @@ impl RoomMemory {
     /// Adds what `seen` knows to the file and returns all that is known now. Nothing known is changed or lost.
     ///
     /// # Errors
-    /// [`SeatError`] when the file cannot be read, is damaged, or cannot be written.
+    /// [`SeatError`] when the file cannot be read, is damaged, cannot be written, or would be larger than is read.
     pub fn merge(&self, seen: &RoomState) -> Result<RoomState, SeatError> {
         Ok(self.merge_marked(seen)?.0)
     }
@@ -93,6 +95,11 @@ impl RoomMemory {
         after.thin_out();
         if before.as_ref() != Some(&after) {
             let text = json::write(&after);
+            if text.len() as u64 > ROOM_FILE_BYTES_MAX {
+                // What could not be read again is not put in the place of what can.
+                let (path, max) = (self.path.clone(), ROOM_FILE_BYTES_MAX);
+                return Err(FileError::TooLarge { path, max }.into());
+            }
             if after.must_last() {
                 files::replace(&self.path, text.as_bytes())?;
             } else {

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use protocol::id::RoomId;
 use protocol::json;
-use protocol::key::{AgentKey, HubKey, UserKey};
+use protocol::key::{AgentKey, HubKey, InviteKey, UserKey};
+use protocol::limits::{CHAIN_ENTRIES_MAX, DENIED_AGENTS_MAX, NAME_BYTES_MAX};
 use protocol::signed;
-use protocol::statement::{Genesis, RoomKind, Seat};
+use protocol::statement::{Admit, Genesis, Membership, Op, Role, RoomKind, Seat};
 
 use super::*;
 use crate::files;
@@ -99,6 +100,69 @@ fn what_no_hub_tells_again_is_flushed_and_with_it_what_comes_later() {
     assert!(noted(|state, me| state.note_cursor(me, "cli", 3)));
     assert!(noted(|state, _| state.note_fork(Fork { seq: 3, time: 1, what: "differs".to_owned() })));
     assert!(noted(|state, _| state.succeed(&state.clone(), 3)));
+}
+
+/// Appends the acts `ops` to a chain, as its owner does.
+fn chain(ops: impl IntoIterator<Item = Op>) -> RoomState {
+    let mut members = start().members().clone();
+    for (seq, op) in (1..).zip(ops) {
+        let (room, end) = (room(), members.chain_end());
+        let act = Membership { room, n: end.n + 1, prev: end.digest, op, needs: Vec::new() };
+        members.append(&signed::sign(&user(), act), seq).unwrap();
+    }
+    let mut state = start();
+    members.anchors().for_each(|at| state.note_point(at));
+    *state.members_mut() = members;
+    state
+}
+
+/// Makes an agent's id of a number; nobody signs with it.
+fn somebody(i: usize) -> AgentId {
+    AgentId::from_bytes(*Digest::of(&i.to_be_bytes()).as_bytes())
+}
+
+#[test]
+fn a_room_of_the_longest_chain_is_remembered() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = memory(dir.path());
+    let admit = |i: usize| Admit {
+        agent: somebody(i),
+        name: "\"".repeat(NAME_BYTES_MAX),
+        role: Role::Member,
+        floor: 0,
+        at: point(i as u64),
+        key: Some(InviteKey::from_seed(&[7; 32]).public()),
+        user: Some(user().public()),
+    };
+    let mut state = chain((0..CHAIN_ENTRIES_MAX).map(|i| Op::Admit(admit(i))));
+    let mut counters = Counters::new(true);
+    (0..CHAIN_ENTRIES_MAX).for_each(|i| counters.note(somebody(i), 1 << 40));
+    state.extend([point(1)], state.members().clone(), counters);
+    let kept = memory.merge(&state).unwrap();
+    assert!(std::fs::metadata(memory.path()).unwrap().len() > limits::STATE_FILE_BYTES_MAX);
+    assert_eq!(memory.load().unwrap(), Some(kept));
+}
+
+#[test]
+fn a_chain_of_the_fullest_denials_fits_into_its_file() {
+    let sample = 100;
+    let deny =
+        |i: usize| Op::Deny { agents: (0..DENIED_AGENTS_MAX).map(|k| somebody(1000 * i + k)).collect() };
+    let length = json::write(&chain((0..sample).map(deny))).len();
+    assert!((length * CHAIN_ENTRIES_MAX / sample) as u64 <= limits::ROOM_FILE_BYTES_MAX, "{length}");
+}
+
+#[test]
+fn a_state_that_could_not_be_read_again_takes_no_files_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = memory(dir.path());
+    let before = memory.merge(&read_up_to(1, agent(1))).unwrap();
+    let mut huge = before.clone();
+    let text = "x".repeat(usize::try_from(limits::ROOM_FILE_BYTES_MAX).unwrap());
+    huge.note_topic(1, &text);
+    let refused = memory.merge(&huge);
+    assert!(matches!(refused, Err(SeatError::File(files::FileError::TooLarge { .. }))));
+    assert_eq!(memory.load().unwrap(), Some(before));
 }
 
 #[test]
