@@ -36,7 +36,7 @@ pub struct Client {
     pub(crate) spool: Spool,
     pub(crate) rooms: BTreeMap<RoomId, Room>,
     /// Where each reader of this process goes on.
-    pub(crate) positions: BTreeMap<(RoomId, String), u64>,
+    pub(crate) positions: BTreeMap<(RoomId, String), Position>,
     /// What this process has posted for earlier ones.
     pub(crate) delivered: BTreeSet<(RoomId, u64)>,
     pub(crate) undelivered: Vec<Undelivered>,
@@ -50,6 +50,15 @@ pub struct Client {
     /// How far the hub's clock is ahead of this machine's, in milliseconds.
     skew_millis: i64,
     is_new_hub: bool,
+}
+
+/// Where a reader goes on, in one history of a log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Position {
+    /// How often a human had taken the log as the hub showed it.
+    pub(crate) history: u32,
+    /// The last entry that was read.
+    pub(crate) seq: u64,
 }
 
 impl fmt::Debug for Client {

@@ -10,7 +10,7 @@ use protocol::room::Flag;
 use tokio::time::Instant;
 
 use super::SessionError;
-use crate::client::Client;
+use crate::client::{Client, Position};
 use crate::error::Error;
 use crate::handoffs::bundles;
 use crate::report::{
@@ -52,25 +52,38 @@ impl Client {
         wait: Option<Duration>,
     ) -> Result<Received, Error> {
         let room = self.room().await?;
-        let key = (room, reader.to_owned());
-        let mut at = match self.positions.get(&key) {
-            Some(at) => *at,
-            None => self.rooms[&room].cursor(reader),
-        };
+        let mut at = self.position(room, reader);
         let until = wait.map(|wait| Instant::now() + wait);
         let (mut expired, me) = (0, self.seat.agent());
         loop {
             let own = self.own_acts(room)?;
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let history = self.rooms[&room].state().histories();
             let mut page = self.read(room, at, limit, left).await?;
+            if self.rooms[&room].state().histories() != history {
+                // Accepted by another process while this one waited: what the page is of is past.
+                at = self.position(room, reader);
+                continue;
+            }
             let has_read = page.end_seq > at;
             (at, expired) = (at.max(page.end_seq), expired + page.expired_unread);
             page.items.retain(|item| !is_own(&item.content, item.seq, me, &own));
             let is_over = left.is_none_or(|left| left.is_zero()) && !page.more;
             if !page.items.is_empty() || page.fork.is_some() || is_over || !has_read {
-                self.positions.insert(key, at);
+                self.positions.insert((room, reader.to_owned()), Position { history, seq: at });
                 return Ok(self.received(room, page, at, expired));
             }
+        }
+    }
+
+    /// Returns where `reader` goes on in this process: where it stopped before, unless a human has accepted another log since, of
+    /// which no more than its beginning was read.
+    fn position(&self, room: RoomId, reader: &str) -> u64 {
+        let (state, cursor) = (self.rooms[&room].state(), self.rooms[&room].cursor(reader));
+        match self.positions.get(&(room, reader.to_owned())) {
+            Some(position) if position.history == state.histories() => position.seq,
+            Some(position) => position.seq.min(state.accepted()).min(cursor),
+            None => cursor,
         }
     }
 

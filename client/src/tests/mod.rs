@@ -5,6 +5,7 @@ mod clock;
 mod lies;
 mod outage;
 pub(crate) mod peer;
+mod positions;
 mod properties;
 mod push;
 mod rooms;

@@ -15,13 +15,13 @@ use protocol::room::Flag;
 use crate::tests::settings;
 use crate::{Client, Error, JoinOutcome, OpenSession, SessionError, Settings};
 
-async fn seat(home: &Path, user: &str, hub: &LyingHub) -> Client {
+pub(super) async fn seat(home: &Path, user: &str, hub: &LyingHub) -> Client {
     let settings = settings(&home.join(user), "app", &hub.origin());
     Client::connect(Settings { name: format!("{user}/app"), ..settings }, None).await.unwrap()
 }
 
 /// An owner and a member in one session.
-async fn two(home: &Path, hub: &LyingHub) -> (Client, Client, RoomId) {
+pub(super) async fn two(home: &Path, hub: &LyingHub) -> (Client, Client, RoomId) {
     let mut ana = seat(home, "ana", hub).await;
     let open = OpenSession {
         topic: None,
