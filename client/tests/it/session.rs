@@ -383,26 +383,6 @@ async fn a_key_that_says_so_lets_in_whoever_asks_and_no_other_key_does() {
 }
 
 #[tokio::test]
-async fn by_a_key_with_one_use_left_the_owners_seats_let_in_one() {
-    let scene = Scene::open();
-    let mut one = scene.owner("one").await;
-    let key = opened(&mut one, OpenSession { max_uses: 1, ..about("ship it") }).await;
-    let mut two = scene.owner("two").await;
-    two.use_session(Some("ship it")).await.unwrap();
-    for user in ["ben", "carl"] {
-        scene.joiner(user, &key).await.unwrap().join(&key, user).await.unwrap();
-    }
-    let (ben, carl) = tokio::join!(one.approve("ben", None), two.approve("carl", None));
-    let error = match (ben, carl) {
-        (Ok(_), Err(error)) | (Err(error), Ok(_)) => error,
-        other => panic!("{other:?}"),
-    };
-    assert!(matches!(error, Error::Session(SessionError::KeyUsedUp { .. })), "nothing was signed: {error}");
-    assert_eq!(refusal(&error), "key_refused");
-    scene.hub.kill();
-}
-
-#[tokio::test]
 async fn whoever_asks_by_an_auto_key_is_let_in_by_a_seat_that_works_elsewhere() {
     let scene = Scene::open();
     let mut ana = scene.owner("app").await;

@@ -1,10 +1,10 @@
 //! What is done twice, half, or by two at once: it is gone on with, and stands once.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use client::settings::HubAddress;
-use client::{Client, Error, JoinOutcome, Settings};
+use client::{Client, Error, JoinOutcome, OpenSession, SessionError, Settings};
 use kit::LyingHub;
 use protocol::frame::{Answer, JoinerState, Request};
 use protocol::invite::SessionKey;
@@ -47,6 +47,16 @@ async fn seat(home: &Path, user: &str, hub: &LyingHub) -> Client {
     Client::connect(of(home, user, hub), None).await.unwrap()
 }
 
+/// A seat of Ana's on another machine, where nothing is known of what the first one does, in her session.
+async fn twin(home: &Path, hub: &LyingHub) -> Client {
+    let file = home.join("user");
+    client::export_user(&of(home, "ana", hub), &file).unwrap();
+    client::import_user(&of(home, "twin", hub), &file).unwrap();
+    let mut twin = seat(home, "twin", hub).await;
+    twin.use_session(Some("ship it")).await.unwrap();
+    twin
+}
+
 #[tokio::test]
 async fn a_session_that_was_opened_by_half_is_named_and_gone_on_with() {
     type Refused = fn(&Request) -> bool;
@@ -83,12 +93,7 @@ async fn a_decision_that_comes_between_two_looks_is_the_same_decision() {
     let key: SessionKey = opened.key.parse().unwrap();
     let mut ben = seat(home.path(), "ben", &hub).await;
     ben.join(&key, "ben").await.unwrap();
-    // On another machine, where nothing is known of what the first one does.
-    let file = home.path().join("user");
-    client::export_user(&of(home.path(), "ana", &hub), &file).unwrap();
-    client::import_user(&of(home.path(), "twin", &hub), &file).unwrap();
-    let mut two = seat(home.path(), "twin", &hub).await;
-    two.use_session(Some("ship it")).await.unwrap();
+    let mut two = twin(home.path(), &hub).await;
     one.approve("ben", None).await.unwrap();
     // The second seat does not see the admission before the gate is empty.
     let (me, room, told) = (two.seat().agent(), opened.room, Arc::downgrade(&hub));
@@ -101,4 +106,39 @@ async fn a_decision_that_comes_between_two_looks_is_the_same_decision() {
     });
     let decision = two.approve("ben", None).await.unwrap();
     assert_eq!((decision.joiner.id, decision.state), (ben.seat().agent(), JoinerState::Member));
+}
+
+#[tokio::test]
+async fn by_a_key_with_one_use_left_the_owners_seats_let_in_one() {
+    let home = tempfile::tempdir().unwrap();
+    let hub = Arc::new(LyingHub::new(1));
+    let mut one = seat(home.path(), "ana", &hub).await;
+    let opened = one.open_session(OpenSession { max_uses: 1, ..about("ship it") }).await.unwrap();
+    let key: SessionKey = opened.key.parse().unwrap();
+    for user in ["ben", "carl"] {
+        seat(home.path(), user, &hub).await.join(&key, user).await.unwrap();
+    }
+    let mut two = twin(home.path(), &hub).await;
+    // The second seat sees the room and its gate as they were before the first one let somebody in.
+    let me = two.seat().agent();
+    let listed = Arc::new(Mutex::new(None));
+    let noted = listed.clone();
+    hub.lie(move |_, answer| {
+        if let Ok(Answer::Requests(list)) = answer {
+            *noted.lock().unwrap() = Some(list.clone());
+        }
+    });
+    two.requests().await.unwrap();
+    one.approve("ben", None).await.unwrap();
+    let (room, told) = (opened.room, Arc::downgrade(&hub));
+    hub.show(me, room, |entries| drop(entries.pop()));
+    hub.lie(move |asking, answer| {
+        if let (true, Ok(Answer::Requests(list))) = (asking.agent == me, answer) {
+            *list = listed.lock().unwrap().clone().unwrap();
+            told.upgrade().unwrap().show(me, room, |_| {});
+        }
+    });
+    let error = two.approve("carl", None).await.unwrap_err();
+    assert!(matches!(error, Error::Session(SessionError::KeyUsedUp { .. })), "nothing was signed: {error}");
+    assert_eq!(error.code(), "key_refused");
 }
