@@ -32,8 +32,9 @@ impl Room {
         loop {
             let is_there = if self.is_behind_anchor() {
                 let mut trial = self.on_trial();
-                let outcome = trial.walk(link, 0, &mut again).await;
-                self.conclude(trial, outcome?)
+                let is_there = trial.walk(link, 0, &mut again).await?;
+                self.conclude(trial);
+                is_there && !self.is_behind_anchor()
             } else if self.state.head().seq >= target {
                 return Ok(true);
             } else {
@@ -56,16 +57,16 @@ impl Room {
         Self { passing, is_trial: true, ..Self::of(self.me, memory, state, None) }
     }
 
-    /// Takes over what a trial has found: all of it where it met what the owner has signed, else that it did not; says which.
-    fn conclude(&mut self, trial: Self, is_met: bool) -> bool {
+    /// Takes over what a trial has found: all of it where it met what the owner has signed, whatever it found behind that; else
+    /// no more than that it did not.
+    fn conclude(&mut self, trial: Self) {
         self.is_shown_fork |= trial.is_shown_fork;
         self.is_news |= trial.is_news;
-        if is_met {
+        if !trial.is_behind_anchor() {
             (self.state, self.passing) = (trial.state, trial.passing);
         } else if let Some(fork) = trial.state.fork() {
             self.state.note_fork(fork.clone());
         }
-        is_met
     }
 
     /// Reads page after page until `target`, on trial until all that the owner has signed; says whether that was reached. Stops

@@ -1,6 +1,7 @@
 //! Rooms as a reader meets them at a hub that may lie: reading, pruned logs, forks and their acceptance.
 
 mod accept;
+mod backlog;
 mod lies;
 mod properties;
 mod reading;
