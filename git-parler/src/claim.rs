@@ -10,6 +10,7 @@ use protocol::limits::STATED_BYTES_MAX;
 use protocol::part::{BundlePart, PartCommit, PartStat};
 
 use crate::commands::push::commits;
+use crate::limits::{PATHS_BYTES_MAX, SUBJECT_BYTES_MAX};
 
 /// The last three fields of a reference.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -146,10 +147,6 @@ fn compare(part: &BundlePart, content: &Content<'_>) -> Vec<Difference> {
     found
 }
 
-/// How much of a subject travels, in bytes.
-const SUBJECT_BYTES_MAX: usize = 512;
-/// How much the paths of `stat` take at most, as JSON.
-const PATHS_BYTES_MAX: usize = 4096;
 /// The brackets around and the commas between the three fields, and those of the log.
 const PUNCTUATION_BYTES: usize = 8;
 

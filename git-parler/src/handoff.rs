@@ -10,6 +10,7 @@ use protocol::part::{BundlePart, PartTip};
 use crate::claim;
 use crate::context::Context;
 use crate::error::{Code, Failure};
+use crate::limits::SUMMARY_BYTES_MAX;
 use crate::network;
 use crate::repo;
 use crate::stages::Stages;
@@ -147,6 +148,3 @@ pub(crate) fn part(context: &Context, outgoing: &Outgoing, created: &Created) ->
         surface: claim.surface,
     })
 }
-
-/// How much of a summary travels, in bytes.
-const SUMMARY_BYTES_MAX: usize = 512;

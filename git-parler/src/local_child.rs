@@ -14,6 +14,7 @@ use hub::{Config, Listen, Names, Ready};
 use protocol::key::JoinKey;
 
 use crate::error::{Code, Failure};
+use crate::limits::{LOG_BYTES_MAX, SOCKET_PATH_BYTES_MAX};
 
 /// Runs the local hub in `folder` until nobody needed it for half an hour, or it is asked to end. One that finds another
 /// running leaves without a word.
@@ -132,7 +133,3 @@ impl Write for Log {
 
 /// How long the local hub waits for somebody to need it.
 const IDLE_EXIT: Duration = Duration::from_secs(30 * 60);
-/// The longest path of a Unix socket, in bytes: `sun_path` of unix(7) without its final zero.
-const SOCKET_PATH_BYTES_MAX: usize = 107;
-/// Size after which the log begins a new file; the one before it is kept.
-const LOG_BYTES_MAX: u64 = 1024 * 1024;

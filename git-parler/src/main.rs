@@ -15,6 +15,7 @@ mod feed;
 mod handoff;
 mod incoming;
 mod interrupt;
+mod limits;
 mod local_child;
 mod network;
 mod page;

@@ -16,6 +16,7 @@ use crate::cli::Hub;
 use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::interrupt;
+use crate::limits::STOP_TIME_MAX;
 use crate::local_child;
 use crate::start_hub;
 
@@ -218,5 +219,4 @@ fn stop(context: &Context, folder: &Path) -> Result<(), Failure> {
 
 const LISTEN_DEFAULT: &str = "127.0.0.1:7419";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-const STOP_TIME_MAX: Duration = Duration::from_secs(15);
 const STOP_POLL: Duration = Duration::from_millis(20);

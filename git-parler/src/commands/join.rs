@@ -19,6 +19,7 @@ use crate::commands::send::text_of;
 use crate::commands::sessions::warn_of_setting;
 use crate::context::Context;
 use crate::error::{Code, Failure};
+use crate::limits::{CONTEXT_MESSAGES_MAX, KEY_BYTES_MAX};
 use crate::{feed, network};
 
 pub(crate) fn run(context: &Context, arguments: &Join) -> Result<(), Failure> {
@@ -124,9 +125,5 @@ async fn enter(context: &Context, client: &mut Client, room: RoomId) -> Result<(
 
 /// How many entries are taken at once.
 const PAGE: u64 = 256;
-/// How many entries of the context are printed at most before `recv` is to go on.
-const CONTEXT_MESSAGES_MAX: usize = 1000;
-/// More than any key has, in bytes.
-const KEY_BYTES_MAX: usize = 1024;
 /// How long one question to the hub may wait.
 const WAIT_AT_ONCE: Duration = Duration::from_millis(PULL_WAIT_MILLIS_MAX);

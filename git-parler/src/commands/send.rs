@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::cli::Send;
 use crate::context::Context;
 use crate::error::{Code, Failure};
+use crate::limits::TEXT_BYTES_MAX;
 use crate::network;
 
 pub(crate) fn run(context: &Context, arguments: &Send) -> Result<(), Failure> {
@@ -46,6 +47,3 @@ pub(crate) fn text_of(path: &Path, bytes_max: usize) -> Result<String, Failure> 
     String::from_utf8(bytes)
         .map_err(|_| Failure::new(Code::Usage, format!("{} is no text in UTF-8", path.display())))
 }
-
-/// How much is read of what may be too long anyway, in bytes.
-const TEXT_BYTES_MAX: usize = 1024 * 1024;

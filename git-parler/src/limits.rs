@@ -1,0 +1,22 @@
+//! What the program bounds by itself, beside the limits of the libraries.
+
+use std::time::Duration;
+
+/// The longest path of a Unix socket, in bytes: `sun_path` of unix(7) without its final zero.
+pub(crate) const SOCKET_PATH_BYTES_MAX: usize = 107;
+/// Size after which the local hub's log begins a new file, in bytes; the one before it is kept.
+pub(crate) const LOG_BYTES_MAX: u64 = 1024 * 1024;
+/// How much of a summary travels, in bytes.
+pub(crate) const SUMMARY_BYTES_MAX: usize = 512;
+/// How much of a subject travels, in bytes.
+pub(crate) const SUBJECT_BYTES_MAX: usize = 512;
+/// How much the paths of `stat` take at most, as JSON.
+pub(crate) const PATHS_BYTES_MAX: usize = 4096;
+/// How many entries of the context `join` prints at most before `recv` is to go on.
+pub(crate) const CONTEXT_MESSAGES_MAX: usize = 1000;
+/// How much of standard input is read for a session key, in bytes: more than any has.
+pub(crate) const KEY_BYTES_MAX: usize = 1024;
+/// How long `hub --stop` waits for a hub to end.
+pub(crate) const STOP_TIME_MAX: Duration = Duration::from_secs(15);
+/// How much of a message's text is read before it counts as too long, in bytes.
+pub(crate) const TEXT_BYTES_MAX: usize = 1024 * 1024;
