@@ -196,7 +196,12 @@ async fn a_hub_that_allows_hardly_any_request_crashes_nobody() {
     assert!(one.is_ok() && two.is_ok() && three.is_ok());
     hub.limit(|limits| limits.open_requests_max = 0);
     hub.cut_all();
-    let nothing = ping().await.unwrap_err();
+    // The old connection may still bring an answer before it breaks.
+    let nothing = loop {
+        if let Err(error) = ping().await {
+            break error;
+        }
+    };
     assert_eq!(nothing.code(), "wrong_hub", "{nothing}");
 }
 
