@@ -46,8 +46,8 @@ pub const EVIDENCE_BYTES_MAX: usize = 4 * FRAME_BYTES_MAX;
 /// How often one reading may be sent to another beginning of what a hub still has.
 pub const PRUNED_AGAIN_MAX: usize = 8;
 
-/// Pages of a membership chain that are asked for at once; a whole chain takes far fewer.
-pub const CHAIN_PAGES_MAX: usize = 1024;
+/// Acts and leaves of a room that are read: each who was let in by one of the acts may have left.
+pub const CHAIN_READ_ENTRIES_MAX: usize = 2 * protocol::limits::CHAIN_ENTRIES_MAX;
 
 /// Log values that are kept in memory for one reading, about; it begins anew with them then.
 pub const PASSING_POINTS_MAX: usize = 16 * 1024;

@@ -5,6 +5,7 @@
 //! another history than before is kept as evidence and noted in the state; nothing behind it is read.
 
 mod accept;
+mod chain;
 mod evidence;
 mod page;
 mod pull;
@@ -21,6 +22,7 @@ use protocol::signed::Verified;
 use protocol::statement::{Genesis, LogPoint, Role, RoomKind};
 use serde_json::{Value, json};
 
+pub(crate) use self::chain::read_chain;
 pub use self::page::{Act, Content, Item, ReadPage, Said, SaidBody};
 
 use crate::error::Error;

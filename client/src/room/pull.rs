@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol::frame::{Answer, Chain, Pull, Pulled, Request};
+use protocol::frame::{Answer, Entry, Pull, Pulled, Request};
 use protocol::id::Digest;
 use protocol::refusal::RefusalCode;
 use protocol::room::{Flag, RangeChecks, RangeOutcome, Reading, extend, verify_range};
@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::Room;
+use super::chain::read_chain;
 use super::evidence::as_shown;
 use crate::error::Error;
-use crate::limits::CHAIN_PAGES_MAX;
 use crate::link::{Link, LinkError};
 
 /// What asking for a page gave.
@@ -189,28 +189,20 @@ impl Room {
     /// Asks for the owner's acts that were not seen yet and follows them; says whether they continue the chain.
     pub(super) async fn follow_chain(&mut self, link: &Link) -> Result<bool, Error> {
         let mut members = self.state.members().clone();
-        let mut after = members.chain_seq().min(self.state.head().seq);
-        for _ in 0..CHAIN_PAGES_MAX {
-            let chain = Chain { room: self.id(), after };
-            let page = match link.request(Request::Chain(chain)).await? {
-                Answer::Chain(page) => page,
-                _ => unreachable!("an answer is read by the kind of its request"),
-            };
-            let last = page.entries.iter().map(|entry| entry.seq).max().filter(|last| *last > after);
-            let shown = json!({ "chain": page.entries });
-            if let Err(error) = members.follow(page.entries) {
-                self.note_fork(after, one_line(&error), &shown);
-                return Ok(false);
-            }
-            match last {
-                Some(last) if page.more => after = last,
-                _ => {
-                    *self.state.members_mut() = members;
-                    return Ok(self.note_anchors(|| shown.clone()));
-                }
-            }
+        let after = members.chain_seq().min(self.state.head().seq);
+        let (mut shown, mut fault) = (Value::Null, None);
+        let follow = |after, entries: Vec<Entry>| {
+            shown = json!({ "chain": entries });
+            fault = members.follow(entries).err().map(|error| (after, one_line(&error)));
+            fault.is_none()
+        };
+        read_chain(link, self.id(), after, follow).await?;
+        if let Some((after, what)) = fault {
+            self.note_fork(after, what, &shown);
+            return Ok(false);
         }
-        Err(Error::Contradiction { room: self.id() })
+        *self.state.members_mut() = members;
+        Ok(self.note_anchors(|| shown.clone()))
     }
 
     /// Asks for a page. A wait outlasts what one request can wait for, and breaks of the connection.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use protocol::frame::{Ack, Answer, Chain, Request, RoomRow, Rooms};
+use protocol::frame::{Ack, Answer, Request, RoomRow, Rooms};
 use protocol::id::RoomId;
-use protocol::limits::{CHAIN_ENTRIES_MAX, PULL_ENTRIES_MAX};
+use protocol::limits::PULL_ENTRIES_MAX;
 use protocol::refusal::RefusalCode;
 use protocol::room::{Reading, check_admission, room_id};
 use protocol::signed::Verified;
@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::limits::{TOPIC_ENTRIES_MAX, UNREAD_PAGES_MAX};
 use crate::link::LinkError;
 use crate::report;
-use crate::room::{ReadPage, Room};
+use crate::room::{ReadPage, Room, read_chain};
 use crate::seat::{InUse, RoomMemory, Seat, SeatError};
 use crate::settings::{RoomChoice, Settings};
 
@@ -317,23 +317,16 @@ impl Client {
     /// Takes up a session of another user, once the chain shows that its owner has admitted this seat.
     pub(crate) async fn admitted(&self, genesis: &Verified<Genesis>) -> Result<Room, Error> {
         let (id, me) = (room_id(genesis), self.seat.agent());
-        let (mut chain, mut after) = (Vec::new(), 0);
-        // Each who was let in may have left.
-        while chain.len() <= 2 * CHAIN_ENTRIES_MAX {
-            let page = match self.link.request(Request::Chain(Chain { room: id, after })).await {
-                Ok(Answer::Chain(page)) => page,
-                Ok(_) => unreachable!("an answer is read by the kind of its request"),
-                Err(error) if error.refusal() == Some(RefusalCode::NotFound) => {
-                    return Err(SessionError::NotInRoom { room: id }.into());
-                }
-                Err(error) => return Err(error.into()),
-            };
-            let last = page.entries.iter().map(|entry| entry.seq).max().filter(|last| *last > after);
-            chain.extend(page.entries);
-            match last.filter(|_| page.more) {
-                Some(last) => after = last,
-                None => break,
+        let mut chain = Vec::new();
+        let all = |_, page| {
+            chain.extend(page);
+            true
+        };
+        match read_chain(&self.link, id, 0, all).await {
+            Err(Error::Link(error)) if error.refusal() == Some(RefusalCode::NotFound) => {
+                return Err(SessionError::NotInRoom { room: id }.into());
             }
+            outcome => outcome?,
         }
         let admission = check_admission(id.room12(), self.hub(), &me, genesis.signed().clone(), chain);
         let (members, admission) = admission.map_err(SessionError::Admission)?;

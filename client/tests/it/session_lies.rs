@@ -8,7 +8,7 @@ use client::report::{JoinRequest, KeyState};
 use client::{Client, Error, JoinOutcome, OpenSession, SessionError, Settings};
 use kit::{LyingHub, Member};
 use protocol::frame::{
-    Answer, ChainPage, JoinStanding, JoinerState, KeyRow, Request, RequestList, Requests, Rooms,
+    Answer, ChainPage, Entry, JoinStanding, JoinerState, KeyRow, Request, RequestList, Requests, Rooms,
 };
 use protocol::id::Digest;
 use protocol::invite::SessionKey;
@@ -254,6 +254,25 @@ async fn who_is_in_enters_by_a_key_that_is_over_and_a_request_that_is_forgotten(
     let mut again = ben.join(&key, "ben/app").await.unwrap();
     assert_eq!(ben.join_state(&mut again, None).await.unwrap(), entered);
     assert_eq!(joins(), 1);
+}
+
+#[tokio::test]
+async fn a_chain_without_an_end_is_not_read_for_ever() {
+    let (_home, hub, mut ana, mut ben, key) = asked(14).await;
+    ana.approve("ben/app", None).await.unwrap();
+    let mut joining = ben.join(&key, "ben/app").await.unwrap();
+    let (mut last, mut first) = (0, None);
+    hub.lie(move |_, answer| {
+        if let Ok(Answer::Chain(page)) = answer {
+            let act = first.get_or_insert_with(|| page.entries[0].clone());
+            let acts = (last + 1..=last + 500).map(|seq| Entry { seq, content: act.content.clone() });
+            page.entries = acts.collect();
+            (last, page.more) = (last + 500, true);
+        }
+    });
+    let error = ben.join_state(&mut joining, None).await.unwrap_err();
+    assert!(matches!(error, Error::Contradiction { .. }), "{error}");
+    assert_eq!(ben.seat().in_use().unwrap(), None);
 }
 
 #[tokio::test]
