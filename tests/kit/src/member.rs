@@ -134,7 +134,7 @@ impl Member {
         }
     }
 
-    /// Opens a session and returns its room and the point at which its log begins.
+    /// Opens a session and returns its room.
     ///
     /// # Errors
     ///

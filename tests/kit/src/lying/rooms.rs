@@ -51,6 +51,8 @@ struct Filed {
     invite: InviteId,
     ask: AskToJoin,
     first_seen: UnixMillis,
+    /// Whether the owner has let its author in since, or turned them away.
+    is_decided: bool,
 }
 
 /// Who asks, and when.
@@ -140,6 +142,12 @@ impl Shelf {
         if is_member { Ok(log) } else { Err(Refusal::not_found()) }
     }
 
+    /// Says whether the asker is in the room, whatever it is shown of it.
+    fn is_inside(&self, asker: &Asker<'_>, room: RoomId) -> bool {
+        let log = &self.logs[&room];
+        log.members.role(&asker.agent(), log.end().seq + 1, asker.now).is_some()
+    }
+
     fn log_mut(&mut self, asker: &Asker<'_>, room: RoomId) -> Result<&mut Log, Refusal> {
         self.log(asker, room)?;
         match self.shown.get_mut(&(asker.agent(), room)) {
@@ -159,7 +167,7 @@ impl Shelf {
             let log = self.log(asker, *room).ok()?;
             let cursor = list.reader.as_ref().map(|reader| self.cursor(asker, *room, reader));
             let is_owner = asker.user() == Some(log.owner());
-            let pending = is_owner.then(|| self.pending(*room).count() as u64);
+            let pending = is_owner.then(|| self.pending(*room, asker.now).count() as u64);
             Some(RoomRow {
                 room: *room,
                 genesis: log.genesis.signed().clone(),
@@ -212,6 +220,14 @@ impl Shelf {
             }
         }
         let seq = self.log_mut(asker, append.room)?.push(EntryContent::Membership(act.signed().clone()));
+        let is_decided = |agent: &AgentId| match &act.statement().op {
+            Op::Admit(admit) => admit.agent == *agent,
+            Op::Deny { agents } => agents.contains(agent),
+            Op::Remove { .. } | Op::Close | Op::Unknown(_) => false,
+        };
+        for filed in self.requests.iter_mut().filter(|filed| filed.room == append.room) {
+            filed.is_decided |= is_decided(&filed.agent);
+        }
         let (Op::Admit(_) | Op::Deny { .. } | Op::Remove { .. }) = &act.statement().op else {
             return Ok(Answer::Append(Appended { seq }));
         };
@@ -333,28 +349,35 @@ impl Shelf {
     fn is_live(&self, invite: &InviteId, now: UnixMillis) -> bool {
         self.keys.get(invite).is_some_and(|known| {
             let key = known.key.statement();
-            let uses = self.logs.get(&key.room).map_or(0, |log| log.members.uses(invite));
-            !known.is_revoked && now < key.expires && uses < key.max_uses
+            let members = &self.logs[&key.room].members;
+            let is_over = members.closed().is_some() || members.uses(invite) >= key.max_uses;
+            !known.is_revoked && now < key.expires && !is_over
         })
     }
 
     fn join(&mut self, asker: &Asker<'_>, ask: AskToJoin) -> Outcome {
         let (join, _) = check_ask(&ask).map_err(|_| refusal(RefusalCode::BadStatement))?;
-        let invite = join.statement().invite;
-        if join.by() != asker.agent() || !self.is_live(&invite, asker.now) {
-            return Err(Refusal::key_refused());
-        }
-        let room = self.keys[&invite].key.statement().room;
+        let (invite, agent) = (join.statement().invite, asker.agent());
+        let room = self.keys.get(&invite).map(|known| known.key.statement().room);
+        let room = room.filter(|room| join.by() == agent && join.statement().room12 == room.room12());
+        let room = room.ok_or_else(Refusal::key_refused)?;
+        let is_inside = self.is_inside(asker, room);
         let log = &self.logs[&room];
-        if log.members.is_denied(&asker.agent()) || join.statement().room12 != room.room12() {
+        if log.members.is_denied(&agent) || !is_inside && !self.is_live(&invite, asker.now) {
             return Err(Refusal::key_refused());
         }
-        let filed = self.requests.iter().find(|filed| (filed.agent, filed.room) == (asker.agent(), room));
-        if let Some(filed) = filed {
+        let is_of_asker = |filed: &Filed| (filed.agent, filed.room) == (agent, room);
+        let filed = self.requests.iter().find(|filed| is_of_asker(filed));
+        if let Some(filed) = filed.filter(|filed| is_inside || self.waits(filed, asker.now)) {
             return Ok(Answer::Join(Asked { request: filed.request }));
         }
         let (owner, request) = (log.owner(), join.digest());
-        self.requests.push(Filed { request, agent: asker.agent(), room, invite, ask, first_seen: asker.now });
+        self.requests.retain(|filed| !is_of_asker(filed));
+        let first_seen = asker.now;
+        self.requests.push(Filed { request, agent, room, invite, ask, first_seen, is_decided: is_inside });
+        if is_inside {
+            return Ok(Answer::Join(Asked { request }));
+        }
         self.events.push((Audience::Owner(owner), Event { event: Event::REQUESTS.into(), room: Some(room) }));
         Ok(Answer::Join(Asked { request }))
     }
@@ -363,16 +386,24 @@ impl Shelf {
         let ours = |filed: &&Filed| filed.request == wanted.request && filed.agent == asker.agent();
         let filed = self.requests.iter().find(ours).ok_or_else(Refusal::not_found)?;
         let log = &self.logs[&filed.room];
-        let state = joiner_state(log, &asker.agent());
+        let state = match () {
+            () if log.members.is_denied(&asker.agent()) => JoinerState::Denied,
+            () if self.is_inside(asker, filed.room) => JoinerState::Member,
+            () if filed.is_decided => JoinerState::Removed,
+            () if self.waits(filed, asker.now) => JoinerState::Pending,
+            () => return Err(Refusal::key_refused()),
+        };
         let genesis = (state == JoinerState::Member).then(|| log.genesis.signed().clone());
         Ok(Answer::JoinState(JoinStanding { state, genesis }))
     }
 
-    fn pending(&self, room: RoomId) -> impl Iterator<Item = &Filed> {
-        let waits = move |filed: &&Filed| {
-            filed.room == room && joiner_state(&self.logs[&room], &filed.agent) == JoinerState::Pending
-        };
-        self.requests.iter().filter(waits)
+    /// Says whether a request waits for a decision: none by a key that admits nobody does.
+    fn waits(&self, filed: &Filed, now: UnixMillis) -> bool {
+        !filed.is_decided && self.is_live(&filed.invite, now)
+    }
+
+    fn pending(&self, room: RoomId, now: UnixMillis) -> impl Iterator<Item = &Filed> {
+        self.requests.iter().filter(move |filed| filed.room == room && self.waits(filed, now))
     }
 
     fn requests(&self, asker: &Asker<'_>, room: RoomId, after: Option<Digest>) -> Outcome {
@@ -382,7 +413,7 @@ impl Shelf {
             key: self.keys[&filed.invite].key.signed().clone(),
             first_seen: filed.first_seen,
         };
-        let mut pending: Vec<_> = self.pending(room).collect();
+        let mut pending: Vec<_> = self.pending(room, asker.now).collect();
         if let Some(after) = after {
             let at = pending.iter().position(|filed| filed.request == after);
             pending.drain(..at.map_or(0, |at| at + 1));
@@ -397,17 +428,6 @@ impl Shelf {
             if after.is_none() { self.keys.values().filter(of_room).map(key).collect() } else { Vec::new() };
         let requests = pending.into_iter().map(row).collect();
         Ok(Answer::Requests(RequestList { requests, more: false, keys }))
-    }
-}
-
-fn joiner_state(log: &Log, agent: &AgentId) -> JoinerState {
-    let standing = log.members.standing(agent);
-    let is_member = standing.is_some_and(|standing| standing.admission(u64::MAX).is_some());
-    match standing {
-        _ if log.members.is_denied(agent) => JoinerState::Denied,
-        _ if is_member => JoinerState::Member,
-        Some(standing) if standing.newest().is_some() => JoinerState::Removed,
-        _ => JoinerState::Pending,
     }
 }
 

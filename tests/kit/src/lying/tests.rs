@@ -1,8 +1,9 @@
 //! The hub is a good one until it lies, and what it shows then is folded as well as anybody can.
 
 use protocol::conn::client::ClientFault;
-use protocol::frame::{Answer, JoinState, JoinerState, Pull, Request};
+use protocol::frame::{Answer, JoinState, JoinerState, Pull, Request, Requests, RevokeKey};
 use protocol::id::{Digest, RoomId};
+use protocol::invite::SessionKey;
 use protocol::refusal::RefusalCode;
 use protocol::room::{Members, RangeChecks, RangeError, Reading, check_admission, verify_range};
 use protocol::statement::{LogPoint, Op};
@@ -71,6 +72,27 @@ fn two_people_talk_through_an_honest_hub() {
     assert_eq!((members.name(&ben.id()), admission.floor), (Some("ben"), 0));
     ana.act(room, Op::Remove { agent: ben.id() }).unwrap();
     assert_eq!(ben.pull(room, 0).unwrap_err().code, RefusalCode::NotFound);
+}
+
+#[test]
+fn a_request_by_a_key_that_is_over_waits_for_nobody_and_who_was_put_out_asks_anew() {
+    let hub = LyingHub::new(9);
+    let (mut ana, mut ben, room) = conversation(&hub);
+    let pending = |ana: &mut Member| match ana.ask(&Request::Requests(Requests { room, after: None })) {
+        Ok(Answer::Requests(list)) => list.requests.len(),
+        other => panic!("{other:?}"),
+    };
+    let key = SessionKey::new([7; 16], room.room12(), None);
+    ana.act(room, Op::Remove { agent: ben.id() }).unwrap();
+    let again = ben.join(&key, "ben").unwrap();
+    assert_eq!((standing(&mut ben, again), pending(&mut ana)), (JoinerState::Pending, 1));
+    ana.ask(&Request::RevokeKey(RevokeKey { room, invite: key.invite_key().public() })).unwrap();
+    let refused = ben.ask(&Request::JoinState(JoinState { request: again, wait_ms: None })).unwrap_err();
+    assert_eq!((refused.code, pending(&mut ana)), (RefusalCode::KeyRefused, 0));
+    assert_eq!(ben.join(&key, "ben").unwrap_err().code, RefusalCode::KeyRefused);
+    ana.admit(room, ben.id(), "ben").unwrap();
+    let entered = ben.join(&key, "ben").unwrap();
+    assert_eq!(standing(&mut ben, entered), JoinerState::Member, "who is in learns so by any key");
 }
 
 #[test]
