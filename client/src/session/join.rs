@@ -144,7 +144,7 @@ impl Client {
 
     /// Hands a request in. It is on disk before, as signed, so that a crash in between files no second one.
     async fn file(&self, joining: &mut Joining) -> Result<(), Error> {
-        let before = joining.file.load()?.filter(|before| before.request.is_some());
+        let before = joining.file.load()?;
         joining.file.save(&joining.record)?;
         let ask = Box::new(joining.record.ask.clone());
         let request: Digest = match self.link.request(Request::Join(ask)).await {

@@ -250,6 +250,14 @@ async fn who_is_in_enters_by_a_key_that_is_over_and_a_request_that_is_forgotten(
     forget_requests(&hub, true);
     let error = ben.join_state(&mut again, None).await.unwrap_err();
     assert_eq!((error.code(), joins()), ("key_refused", 1));
+    // Nor is it forgotten where a crash came before the hub's answer.
+    let path = std::fs::read_dir(home.path().join("ben/p/joins")).unwrap().next().unwrap().unwrap().path();
+    let whole = std::fs::read_to_string(&path).unwrap();
+    let request = format!(",\"request\":\"{}\"", joining.request().unwrap());
+    assert!(whole.contains(&request), "{whole}");
+    std::fs::write(&path, whole.replace(&request, "")).unwrap();
+    assert_eq!((ben.join(&key, "ben/app").await.unwrap_err().code(), joins()), ("key_refused", 1));
+    std::fs::write(&path, whole).unwrap();
     hub.repent();
     let mut again = ben.join(&key, "ben/app").await.unwrap();
     assert_eq!(ben.join_state(&mut again, None).await.unwrap(), entered);
