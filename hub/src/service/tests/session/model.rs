@@ -348,8 +348,7 @@ impl World {
         if self.floor(who).is_none() || self.closed {
             return self.check(who, answer, Err(RefusalCode::Closed));
         }
-        if leaves && self.agent(who).stay.is_none() {
-            // A seat of the owner.
+        if leaves && self.is_owner(who) {
             return self.check(who, answer, Err(RefusalCode::BadStatement));
         }
         if blob.is_some_and(|blob| !self.has_blob(who, blob)) {
