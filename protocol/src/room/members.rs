@@ -1,6 +1,6 @@
 //! Who is in a room: the one function of its chain, its members' leaves and its owner's seats.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -309,15 +309,19 @@ impl Members {
                 Err(ActError::Full(members_max))
             }
             Op::Deny { agents } if agents.iter().any(is_admitted) => Err(ActError::Member),
-            Op::Deny { agents } if agents.iter().all(|agent| self.is_denied(agent)) => Err(ActError::Denied),
-            Op::Deny { agents } if self.denied().count() + agents.len() > DENIED_MAX => {
-                Err(ActError::TooManyDenied)
+            Op::Deny { agents } => {
+                let new: BTreeSet<_> = agents.iter().filter(|agent| !self.is_denied(agent)).collect();
+                match self.denied().count() + new.len() {
+                    _ if new.is_empty() => Err(ActError::Denied),
+                    all if all > DENIED_MAX => Err(ActError::TooManyDenied),
+                    _ => Ok(()),
+                }
             }
             Op::Remove { agent } => {
                 let is_seat = self.seats.contains_key(agent) && !self.is_removed(agent, seq);
                 if is_seat || is_admitted(agent) { Ok(()) } else { Err(ActError::NotMember) }
             }
-            Op::Admit(_) | Op::Deny { .. } | Op::Close => Ok(()),
+            Op::Admit(_) | Op::Close => Ok(()),
             Op::Unknown(_) => Err(ActError::Unknown),
         }
     }

@@ -266,6 +266,27 @@ fn so_many_are_turned_away_and_no_more() {
 }
 
 #[test]
+fn who_is_denied_already_or_named_twice_counts_once() {
+    let mut log = Log::new();
+    let agents = |numbers: std::ops::Range<u16>| {
+        let agent = |number: u16| {
+            let mut bytes = [0; 32];
+            bytes[..2].copy_from_slice(&number.to_be_bytes());
+            AgentId::from_bytes(bytes)
+        };
+        numbers.map(agent).collect::<Vec<_>>()
+    };
+    let all = u16::try_from(DENIED_MAX).unwrap();
+    for agents in agents(0..all - 1).chunks(DENIED_AGENTS_MAX) {
+        log.act(Op::Deny { agents: agents.to_vec() });
+    }
+    let check = |agents| log.members.check_act(&Op::Deny { agents }, log.end().seq + 1, 256);
+    assert_eq!(check([agents(all - 2..all), agents(all - 1..all)].concat()), Ok(()));
+    assert_eq!(check(agents(all - 2..all + 1)), Err(ActError::TooManyDenied));
+    assert_eq!(check(agents(0..2)), Err(ActError::Denied));
+}
+
+#[test]
 fn behind_the_end_of_a_room_nothing_counts() {
     let mut log = Log::new();
     log.act(Op::Close);
