@@ -9,6 +9,7 @@ use protocol::conn::hub::{Access, CloseReason, HubConfig, HubEnd, HubOutput, Ide
 use protocol::frame::{Event, Packet, Request, RequestId};
 use protocol::id::Nonce;
 use protocol::key::AgentId;
+use protocol::limits::Limits;
 use protocol::refusal::{Refusal, RefusalCode};
 use protocol::statement::UnixMillis;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -20,7 +21,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::fanout::{Ear, Wake};
 use crate::handshake;
-use crate::limits::{PAGES_PER_CONNECTION_MAX, TASKS_PER_CONNECTION_MAX};
+use crate::limits::{CANCELLED_PER_CONNECTION_MAX, PAGES_PER_CONNECTION_MAX};
 use crate::outbox::{Outbox, Traffic, traffic};
 use crate::registry::{Admitted, Registry};
 use crate::service::{Caller, Outcome, Pages, Service};
@@ -282,7 +283,8 @@ where
         self.caller = Some(Caller { agent, access, address: self.address });
         // Before the look at who waits, so that nobody falls between them.
         self.ear = Some(self.hub.service.wake.listen(agent));
-        // Who may only ask to join is nobody's seat here: what its user says is in the request.
+        // Who may only ask to join is nobody's seat here, as what its user says is in the request; nor is a guest, who would
+        // stay by it once put out.
         let seat = seat.filter(|_| access == Access::Full);
         if let Err(refusal) = self.hub.service.logged_in(seat).await {
             return self.end.refuse(&refusal);
@@ -315,7 +317,7 @@ where
             Request::GetBlob(request) => {
                 self.transfers.begin_download(id, agent, request, &self.hub, &mut self.tasks);
             }
-            _ if self.tasks.len() >= TASKS_PER_CONNECTION_MAX => {
+            _ if self.tasks.len() as u64 >= tasks_max(&self.hub.ends.limits) => {
                 let refusal = Refusal::new(RefusalCode::TooMany, "what was cancelled is still being done");
                 self.end.answer(id, &Err(refusal));
             }
@@ -383,6 +385,11 @@ where
         // It counts as a connection until then.
         while self.tasks.join_next().await.is_some() {}
     }
+}
+
+/// Returns how much a connection may have the hub do at once.
+pub(crate) fn tasks_max(limits: &Limits) -> u64 {
+    limits.open_requests_max.saturating_add(CANCELLED_PER_CONNECTION_MAX)
 }
 
 /// Says whether a request may end half-way. What writes may not: between its commit and its word to those who wait for it

@@ -24,8 +24,8 @@ pub(crate) const JOIN_BYTES_MAX: usize = 2 * 1024;
 pub(crate) const SEAT_ENCODED_BYTES_MAX: u64 = 2 * 1024 + 256;
 /// Answers of a connection that may be long and are made but not yet written.
 pub(crate) const PAGES_PER_CONNECTION_MAX: usize = 2;
-/// What a connection has the hub do at once, cancelled writes included.
-pub(crate) const TASKS_PER_CONNECTION_MAX: usize = 64;
+/// How many requests of a connection may still be done although they were cancelled, beside those that are open.
+pub(crate) const CANCELLED_PER_CONNECTION_MAX: u64 = 32;
 /// Transfers of a connection that are being opened at once, cancelled ones included.
 pub(crate) const TRANSFERS_BEGINNING_MAX: usize = 4;
 /// Chunks of an upload that arrived and are not yet on their way to disk: 256 KiB each.

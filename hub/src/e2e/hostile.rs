@@ -16,7 +16,7 @@ use protocol::refusal::RefusalCode;
 use super::peer::{Peer, Running, config, dial, start};
 use super::{LONG, body, local, noise, place};
 use crate::cast::player;
-use crate::limits::TASKS_PER_CONNECTION_MAX;
+use crate::drive::tasks_max;
 use crate::{Config, Listen, Names};
 
 #[tokio::test]
@@ -257,7 +257,7 @@ async fn a_client_that_posts_and_cancels_makes_the_hub_do_so_much_at_once_and_no
     // Nothing is written until the lock goes.
     let lock = rusqlite::Connection::open(place.path().join("data/hub.db")).unwrap();
     lock.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let at_once = TASKS_PER_CONNECTION_MAX as u64;
+    let at_once = tasks_max(&Limits::default());
     for number in 1..=at_once {
         let post = ana.send_post(number, &body(number), &[]).await;
         ana.cancel(post).await;

@@ -30,18 +30,8 @@ impl Peer {
         let genesis = owner.session(1);
         self.ask(Request::OpenRoom(OpenRoom { genesis: genesis.signed().clone() })).await.unwrap();
         let room = room_id(&genesis);
-        let issued = SystemClock.now();
-        let (invite, expires) = (key.public(), issued + DAY);
-        let key = Key {
-            room,
-            invite,
-            issued,
-            expires,
-            max_uses: 5,
-            auto: false,
-            no_history: false,
-            needs: Vec::new(),
-        };
+        let (issued, made) = (SystemClock.now(), owner.key_to(room, key.public(), DAY, 5));
+        let key = Key { issued, expires: issued + DAY, ..made.statement().clone() };
         let key = sign(&owner.user, key).signed().clone();
         self.ask(Request::PutKey(PutKey { key })).await.unwrap();
         room

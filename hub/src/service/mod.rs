@@ -158,7 +158,7 @@ impl<S: Store, W: Wake> Service<S, W> {
             return Ok(());
         }
         // It may have been let in since.
-        match self.pass(PassQuestion { agent: caller.agent, invite: None }).await? {
+        match self.pass(PassQuestion { agent: caller.agent, user: None, invite: None }).await? {
             Some(Access::Full) => Ok(()),
             Some(Access::Guest) if opens => {
                 let message = "this hub is closed: without its join secret no room is opened here";

@@ -53,6 +53,8 @@ fn of_store(error: &StoreError) -> Refusal {
         StoreError::NotFound => Refusal::not_found(),
         StoreError::Gone => refusal(RefusalCode::Gone),
         StoreError::NotOwner => refusal(RefusalCode::NotOwner),
+        // Not too many at once: no waiting helps.
+        StoreError::TooManyUsers => refusal(RefusalCode::OverQuota),
         StoreError::OwnerStays => refusal(RefusalCode::BadStatement),
         StoreError::Closed => refusal(RefusalCode::Closed),
         StoreError::KeyRefused => Refusal::key_refused(),

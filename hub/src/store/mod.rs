@@ -135,6 +135,9 @@ pub(crate) enum StoreError {
     /// The caller is no seat of the owner, or the act is by somebody else.
     #[error("only the owner may do this")]
     NotOwner,
+    /// As many users as may own rooms here and vouch for the agent.
+    #[error("as many users vouch for this seat as may")]
+    TooManyUsers,
     /// The message says that a seat of the owner leaves.
     #[error("the owner's seats do not leave a room")]
     OwnerStays,
@@ -215,7 +218,7 @@ impl StoreError {
 
 /// What the hub knows and keeps.
 pub(crate) trait Store: Send + Sync + 'static {
-    /// Keeps the newest word of a user on one of its seats.
+    /// Keeps the newest word of a user on one of its seats. It is refused where others with rooms have filled the seat's list.
     fn note_seat(&self, seat: Verified<Seat>) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Opens a room of the agent's own user. One that is open already stays as it is. Returns its row, and whether it is
@@ -254,7 +257,7 @@ pub(crate) trait Store: Send + Sync + 'static {
         limit: PageLimit,
     ) -> impl Future<Output = Result<ChainPage, StoreError>> + Send;
 
-    /// Keeps the owner's word on a session key, one of at most so many of its room.
+    /// Keeps the owner's word on a session key, one of at most so many of its room; those that have expired make way.
     fn put_key(
         &self,
         agent: AgentId,

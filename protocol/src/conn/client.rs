@@ -267,10 +267,10 @@ impl ClientEnd {
     /// [`RequestError`] before the login is done, after the connection is over, and when as many requests are open as the hub
     /// allows. A connection whose numbers are used up is over.
     pub fn request(&mut self, request: &Request) -> Result<RequestId, RequestError> {
-        let State::Ready(ready) = &mut self.state else { return Err(RequestError::NotReady) };
-        if ready.open.len() as u64 >= self.limits.open_requests_max {
+        if !self.has_slot() && matches!(self.state, State::Ready(_)) {
             return Err(RequestError::TooMany);
         }
+        let State::Ready(ready) = &mut self.state else { return Err(RequestError::NotReady) };
         let Some(id) = ready.newest.checked_add(1) else {
             self.close(ClientFault::Disconnected);
             return Err(RequestError::NotReady);

@@ -10,7 +10,7 @@ use crate::frame::{
     RequestId, UnreadableRequest, Welcome, chunk_packet, split_chunk,
 };
 use crate::id::Nonce;
-use crate::key::{AgentId, HubKey, InviteId, JoinId};
+use crate::key::{AgentId, HubKey, InviteId, JoinId, UserId};
 use crate::limits::{Limits, POST_FRAME_BYTES_MAX, PROTOCOL, STRAY_BYTES_MAX};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::signed::Verified;
@@ -56,6 +56,8 @@ pub enum Access {
 pub struct PassQuestion {
     /// Who logs in.
     pub agent: AgentId,
+    /// The user whose word on this seat the login brings.
+    pub user: Option<UserId>,
     /// The key under the login, which may be an invite's.
     pub invite: Option<InviteId>,
 }
@@ -65,7 +67,8 @@ pub struct PassQuestion {
 pub enum HubOutput {
     /// Send a packet.
     Send(Packet),
-    /// Say at [`HubEnd::pass`] whether the agent is in a room of this hub, or the invite lives.
+    /// Say at [`HubEnd::pass`] what opens to an agent without the join key: it may be a seat of who owns rooms of this hub, be in
+    /// rooms of others, or ask to join by an invite that lives.
     Pass(PassQuestion),
     /// Somebody logged in; requests follow.
     LoggedIn(Box<Identity>),

@@ -191,7 +191,8 @@ fn at_a_closed_hub_a_live_invite_or_a_room_stands_in_for_the_join_key() {
         pair.answer = answer;
         pair.settle();
         let agent = AgentKey::from_seed(&[3; 32]).public();
-        let asked = PassQuestion { agent, invite: offered.map(|key| key.public()) };
+        let user = Some(UserKey::from_seed(&[2; 32]).public());
+        let asked = PassQuestion { agent, user, invite: offered.map(|key| key.public()) };
         assert_eq!((pair.questions.as_slice(), pair.logged_in, pair.access), (&[asked][..], enters, answer));
         assert_eq!(pair.fault, (!enters).then_some(ClientFault::NoPass));
     }

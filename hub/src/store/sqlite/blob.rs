@@ -133,7 +133,8 @@ pub(super) fn expire(db: &Connection, now: UnixMillis, retention: Retention) -> 
     expired.requests = join::expire(db, now, retention.batch_rows)?;
     expired.seats = room::expire_seats(db, now, retention.batch_rows)?;
     let most = expired.bindings.max(expired.entries).max(expired.requests).max(expired.seats);
-    expired.more = most as u64 >= retention.batch_rows;
+    // Of one room at a time, and a room that is due has one at the least: another may be due that comes after it.
+    expired.more = most as u64 >= retention.batch_rows || expired.entries > 0;
     if !expired.more {
         // Once a round, after all that is dropped.
         join::shorten_dead(db, now)?;

@@ -42,11 +42,8 @@ pub(super) fn put_key(
     };
     if count()? >= keys_max {
         // What has expired admits nobody and makes room; what was revoked has to stay so until then.
-        db.prepare_cached(
-            "DELETE FROM session_key WHERE room = ?1 AND expires <= ?2 AND NOT EXISTS (SELECT 1 FROM request
-                 WHERE request.room = ?1 AND request.invite = session_key.invite AND request.decided = 0)",
-        )?
-        .execute((room.no, now))?;
+        db.prepare_cached("DELETE FROM session_key WHERE room = ?1 AND expires <= ?2")?
+            .execute((room.no, now))?;
     }
     if count()? >= keys_max {
         return Err(StoreError::TooMany { what: "keys" });
@@ -310,15 +307,21 @@ pub(super) fn awaiting(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Says what somebody without the join key may do at a closed hub.
+/// Says what somebody without the join key may do at a closed hub. Who brings the word of another user than the one whose rooms
+/// it is a seat in is a guest, whose word is not kept: it would outlast the seat.
 pub(super) fn pass(
     db: &Connection,
     now: UnixMillis,
     question: PassQuestion,
 ) -> Result<Option<Access>, StoreError> {
     let owns: Option<bool> = db
-        .prepare_cached("SELECT max(owner) FROM insider WHERE agent = ?1 AND until > ?2")?
-        .query_row((question.agent.as_bytes(), now), |row| row.get(0))?;
+        .prepare_cached(
+            "SELECT max(insider.owner AND (?3 IS NULL OR room.owner = ?3)) FROM insider
+             JOIN room ON room.no = insider.room WHERE insider.agent = ?1 AND insider.until > ?2",
+        )?
+        .query_row((question.agent.as_bytes(), now, question.user.map(|user| *user.as_bytes())), |row| {
+            row.get(0)
+        })?;
     if let Some(owns) = owns {
         return Ok(Some(if owns { Access::Full } else { Access::Guest }));
     }

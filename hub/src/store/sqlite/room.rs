@@ -56,16 +56,18 @@ pub(super) fn note_seat(db: &Connection, seat: &Verified<Seat>) -> Result<(), St
     let is_kept = db
         .prepare_cached("SELECT 1 FROM seat WHERE agent = ?1 AND user = ?2")?
         .exists((agent.as_bytes(), user.as_bytes()))?;
-    if is_kept { Ok(()) } else { Err(StoreError::TooMany { what: "users of an agent" }) }
+    if is_kept { Ok(()) } else { Err(StoreError::TooManyUsers) }
 }
 
-/// Drops words on seats of users without a room, once no older word could hold any more.
+/// Drops words on seats of users without a room, once no older word could hold any more; and those of a time that has not come,
+/// which would never be old.
 pub(super) fn expire_seats(db: &Connection, now: UnixMillis, batch_rows: u64) -> Result<usize, StoreError> {
     let mut delete = db.prepare_cached(
-        "DELETE FROM seat WHERE (agent, user) IN (SELECT agent, user FROM seat WHERE issued <= ?1
+        "DELETE FROM seat WHERE (agent, user) IN (SELECT agent, user FROM seat WHERE (issued <= ?1 OR issued > ?3)
              AND NOT EXISTS (SELECT 1 FROM room WHERE room.owner = seat.user) LIMIT ?2)",
     )?;
-    Ok(delete.execute((now.saturating_sub(SEAT_MILLIS_MAX), batch_rows))?)
+    let (past, future) = (now.saturating_sub(SEAT_MILLIS_MAX), now.saturating_add(SEAT_MILLIS_MAX));
+    Ok(delete.execute((past, batch_rows, future))?)
 }
 
 /// Opens the room, unless it is open.
@@ -89,7 +91,7 @@ pub(super) fn open(
         row::room_of(db, now, agent, room)?;
         return Ok((open, false));
     }
-    // Closed rooms stay to be read, and count for as long as opening and closing could fill a disk.
+    // Closed rooms stay to be read, and count for a while: else opening and closing could go on without an end.
     let rooms: u64 = db
         .prepare_cached(
             "SELECT count(*) FROM insider JOIN room ON room.no = insider.room

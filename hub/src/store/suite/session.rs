@@ -3,7 +3,7 @@
 use protocol::conn::hub::{Access, PassQuestion};
 use protocol::frame::{JoinerState, RequestList};
 use protocol::id::Digest;
-use protocol::key::InviteId;
+use protocol::key::{InviteId, UserId};
 use protocol::room::{ActError, ChainEnd, room_id};
 use protocol::signed::{Verified, sign};
 use protocol::statement::{Message, Op};
@@ -86,14 +86,18 @@ fn ask(player: &Player, room: RoomId, asked: i64) -> Ask {
 async fn who_is_let_in_is_in_until_put_out(store: &impl Store, _: &ManualClock) {
     let (ana, twin, ben) = (player(0, 1), player(0, 2), player(1, 1));
     let room = in_session(store, &ana).await;
-    let pass = async |player: &Player| {
-        let question = PassQuestion { agent: player.agent(), invite: Some(invite(0).public()) };
+    let pass_of = async |player: &Player, user: Option<UserId>| {
+        let question = PassQuestion { agent: player.agent(), user, invite: Some(invite(0).public()) };
         store.pass(question).await.unwrap()
     };
+    let pass = async |player: &Player| pass_of(player, Some(player.user.public())).await;
     assert_eq!(pass(&ben).await, Some(Access::Join(invite(0).public())));
     let_in(store, &ana, room, &ben, true, None).await;
     assert_eq!(pass(&ben).await, Some(Access::Guest));
     assert_eq!(pass(&ana).await, Some(Access::Full));
+    assert_eq!(pass_of(&ana, None).await, Some(Access::Full));
+    // The word of somebody else makes no seat of theirs of it.
+    assert_eq!(pass_of(&ana, Some(ben.user.public())).await, Some(Access::Guest));
     assert_eq!(say(store, &ana, room, &ben, 1, &[]).await.unwrap(), 2);
     let page = store.pull(ben.agent(), room, 0, ALL).await.unwrap();
     assert_eq!((page.entries.len(), page.seats.len()), (2, 0));

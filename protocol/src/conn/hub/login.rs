@@ -5,7 +5,7 @@ use crate::frame::{Hello, Welcome};
 use crate::id::Nonce;
 use crate::key::InviteId;
 use crate::limits::{ORIGIN_BYTES_MAX, PROTOCOL};
-use crate::signed;
+use crate::signed::{self, Verified};
 use crate::statement::{HubProof, PASS, UnixMillis};
 
 /// Checks a login, all of it before saying anything. What only the store can tell is left as a question.
@@ -38,7 +38,11 @@ pub(super) fn identify(
         (Some(_), Some(None)) => return None,
         (None, _) => None,
         (Some(join), Some(Some(by))) if by == *join => None,
-        (Some(_), by) => Some(PassQuestion { agent, invite: by.flatten().map(InviteId::from) }),
+        (Some(_), by) => Some(PassQuestion {
+            agent,
+            user: seat.as_ref().map(Verified::by),
+            invite: by.flatten().map(InviteId::from),
+        }),
     };
     let proof = HubProof {
         agent,

@@ -14,7 +14,7 @@ use protocol::key::{AgentId, HubId, InviteId, UserId};
 use protocol::refusal::{Refusal, RefusalCode};
 use protocol::room::{check_ask, room_id};
 use protocol::signed::Verified;
-use protocol::statement::{Key, LogPoint, Op, RoomKind, UnixMillis};
+use protocol::statement::{Key, LogPoint, Op, Role, RoomKind, UnixMillis};
 
 use super::log::{Log, Seats};
 
@@ -77,7 +77,7 @@ type Outcome = Result<Answer, Refusal>;
 impl Shelf {
     /// Takes note of who has logged in.
     pub(super) fn greet(&mut self, identity: &Identity) {
-        let Some(seat) = &identity.seat else { return };
+        let Some(seat) = identity.seat.as_ref().filter(|_| identity.access == Access::Full) else { return };
         let known = self.seats.entry(identity.agent).or_default();
         if !known.contains(seat.signed()) {
             known.push(seat.signed().clone());
@@ -87,10 +87,15 @@ impl Shelf {
 
     /// Says what a login without the join key opens.
     pub(super) fn pass(&self, question: &PassQuestion, now: UnixMillis) -> Option<Access> {
-        let is_member =
-            self.logs.values().any(|log| log.members.role(&question.agent, u64::MAX, now).is_some());
+        let is_of_its_user = |log: &Log| question.user.is_none_or(|user| user == log.owner());
+        let access = |log: &Log| match log.members.role(&question.agent, u64::MAX, now)? {
+            Role::Owner if is_of_its_user(log) => Some(Access::Full),
+            _ => Some(Access::Guest),
+        };
+        let found: Vec<_> = self.logs.values().filter_map(access).collect();
         let invite = question.invite.filter(|invite| self.is_live(invite, now));
-        if is_member { Some(Access::Full) } else { invite.map(Access::Join) }
+        let inside = found.iter().find(|access| **access == Access::Full).or(found.first());
+        inside.copied().or(invite.map(Access::Join))
     }
 
     /// Answers as an honest hub would.
@@ -180,6 +185,9 @@ impl Shelf {
     }
 
     fn open_room(&mut self, asker: &Asker<'_>, open: OpenRoom) -> Outcome {
+        if asker.identity.access == Access::Guest {
+            return Err(refusal(RefusalCode::LoginRefused));
+        }
         let genesis = open.genesis.verify().map_err(|_| refusal(RefusalCode::BadStatement))?;
         let is_here = genesis.statement().hub == asker.hub && asker.user() == Some(genesis.by());
         if !is_here || genesis.statement().kind == RoomKind::Service {
