@@ -44,7 +44,8 @@ impl Rate {
     pub(crate) fn count(&self, agent: AgentId, now: UnixMillis) {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         if next.len() >= RATES_REMEMBERED_MAX {
-            next.retain(|_, next| *next > now);
+            // Later ones are of a clock that was set back since.
+            next.retain(|_, next| (now + 1..=now.saturating_add(self.period_ms)).contains(next));
         }
         let entry = next.entry(agent).or_insert(now);
         *entry = (*entry).max(now) + self.share();
@@ -90,12 +91,18 @@ mod tests {
     #[test]
     fn agents_are_forgotten_once_their_number_has_run_out() {
         let rate = Rate::new(1, 10);
-        for number in 0..RATES_REMEMBERED_MAX {
-            let mut bytes = [0; 32];
-            bytes[..8].copy_from_slice(&number.to_be_bytes());
-            rate.count(AgentId::from_bytes(bytes), 0);
-        }
+        (0..RATES_REMEMBERED_MAX).for_each(|number| rate.count(numbered(number), 0));
         rate.count(player(0, 1).agent(), 11);
         assert_eq!(rate.next.lock().unwrap().len(), 1);
+        // Those of a clock that was set back have run out as well.
+        (0..RATES_REMEMBERED_MAX).for_each(|number| rate.count(numbered(number), 1_000_000));
+        rate.count(player(0, 1).agent(), 11);
+        assert_eq!(rate.next.lock().unwrap().len(), 1);
+    }
+
+    fn numbered(number: usize) -> AgentId {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&number.to_be_bytes());
+        AgentId::from_bytes(bytes)
     }
 }
