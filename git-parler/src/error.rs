@@ -177,7 +177,7 @@ table! {
         Some("get it first, for example `git fetch`, then run the same command again");
     PolicyRefused "policy_refused" 5 "refused by policy" None;
     OverBudget "over_budget" 5 "this needs more than the import budget allows"
-        Some("raise it with `git config parler.import.<budget> <value>` if you trust the author; see `git parler help apply`");
+        Some("raise it with `git config parler.import.<budget> <value>` if you trust the author; see `git parler help`");
     Unrelated "unrelated" 5 "this history shares no commit with the repository"
         Some("if that is what you want, add `--unrelated`");
     Corrupt "corrupt" 128 "this is no sound bundle" Some("get it once more from where it came");

@@ -72,13 +72,13 @@ limits! {
     pending_output_bytes_max: MIB, Bytes, "output waiting for a connection that does not read";
     write_seconds: 10, Seconds, "the time one write may take";
     upload_stall_seconds: 60, Seconds, "the time an upload may go without progress";
-    sends_per_agent_minute_max: 120, Count, "messages of an agent in a minute";
+    sends_per_agent_minute_max: 120, Count, "messages, acts and requests to join of an agent in a minute";
     sends_per_room_minute_max: 1200, Count, "messages in a room in a minute";
     blobs_per_agent_hour_max: 120, Count, "uploads of an agent in an hour";
     blob_bytes_max: 25 * MIB, Bytes, "a blob";
     blobs_bytes_max: 1024 * MIB, Bytes, "the disk for blobs";
     staged_per_agent_max: 4, Count, "unfinished uploads of an agent";
-    rooms_per_agent_max: 256, Count, "rooms of an agent";
+    rooms_per_agent_max: 256, Count, "rooms of an agent that its own user has opened";
     members_max: 256, Count, "members of a room";
     requests_per_address_max: 3, Count, "requests to join that wait, by one key from one address";
     requests_per_key_max: 20, Count, "requests to join that wait, by one key";

@@ -16,7 +16,7 @@ pub(crate) struct Push {
     /// Leave out what this revision reaches: the other side has it (repeatable) [default: parler.base]
     #[arg(long, value_name = "rev")]
     pub(crate) base: Vec<String>,
-    /// Say what this is in a line [default: the subject of the newest commit]
+    /// Say what this is in a line [default: the subject of the first revision's commit]
     #[arg(short = 'm', long = "message", value_name = "summary")]
     pub(crate) summary: Option<String>,
     /// Write the bundle to a file and use no hub (`-` is standard output)
