@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use protocol::conn::client::LoggedIn;
-use protocol::frame::{Answer, OpenRoom, OpenedRoom, Request, Rooms};
+use protocol::frame::{Answer, OpenRoom, OpenedRoom, Request};
 use protocol::id::RoomId;
 use protocol::key::HubId;
 use protocol::limits::Limits;
@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::limits::CLOCK_SKEW_TOLD_MILLIS;
 use crate::link::{Dialer, Link, LinkError};
 use crate::local_hub::{LocalHub, LocalHubControl};
-use crate::push::Undelivered;
+use crate::push::{Undelivered, Waits};
 use crate::report::{Agent, Status, StatusHub, Whoami};
 use crate::room::Room;
 use crate::seat::{self, BlobCache, KnownHubs, Seat, SeatError, Spool};
@@ -40,8 +40,8 @@ pub struct Client {
     /// What this process has posted for earlier ones.
     pub(crate) delivered: BTreeSet<(RoomId, u64)>,
     pub(crate) undelivered: Vec<Undelivered>,
-    /// Why what was signed for a room before has to wait.
-    pub(crate) waiting: BTreeMap<RoomId, Refusal>,
+    /// For what that waits which was signed for a room before.
+    pub(crate) waiting: BTreeMap<RoomId, Waits>,
     pub(crate) settings: Settings,
     /// The room of this client's operations. What other processes of the seat take into use is not its affair.
     pub(crate) choice: Choice,
@@ -247,19 +247,11 @@ impl Client {
 
     /// Looks for the home among the rooms of this seat, by its own genesis and not by the hub's word.
     async fn find_home(&self) -> Result<OpenedRoom, Error> {
-        let Answer::Rooms(list) = self.link.request(Request::Rooms(Rooms::default())).await? else {
-            unreachable!("an answer is read by the kind of its request")
-        };
-        let home = list.rooms.into_iter().find_map(|row| {
-            let genesis = row.genesis.verify().ok()?;
-            let said = genesis.statement();
-            let is_ours = genesis.by() == self.seat.user()
-                && said.kind == RoomKind::Home
-                && said.hub == self.hub()
-                && room_id(&genesis) == row.room;
-            is_ours.then_some(OpenedRoom { room: row.room, end: row.end })
+        let home = self.rows().await?.into_iter().find(|row| {
+            let genesis = self.genesis(row);
+            genesis.is_some_and(|of| of.by() == self.seat.user() && of.statement().kind == RoomKind::Home)
         });
-        home.ok_or(Error::NoHome)
+        home.map(|row| OpenedRoom { room: row.room, end: row.end }).ok_or(Error::NoHome)
     }
 }
 

@@ -37,7 +37,7 @@ pub enum Error {
         /// The folder in which both sides are kept, where they are.
         evidence: Option<PathBuf>,
     },
-    /// The hub opened another room than it was asked to, or counts an author's messages backward.
+    /// The hub opened another room than it was asked to, has no entries where it says there are, or lists without an end.
     #[error("the hub contradicts what is known of room {room}")]
     Contradiction {
         /// The room.
@@ -161,13 +161,15 @@ impl Error {
                 CacheError::Mismatch { .. } | CacheError::Length { .. } => None,
             },
             Self::Seat(error) => error.hint(),
-            Self::Forked { evidence, .. } => {
+            Self::Forked { room, evidence, .. } => {
+                let room = room.to_string();
                 let kept =
                     evidence.as_ref().map(|path| format!(" what it showed is kept in {};", path.display()));
                 Some(format!(
-                    "ask who runs the hub, and the others in the room;{} `git parler use --accept-fork` takes the log as it \
-                     stands now",
-                    kept.unwrap_or_default()
+                    "ask who runs the hub, and the others in the room;{} `git parler use --accept-fork --room {}` takes the log \
+                     as it stands now",
+                    kept.unwrap_or_default(),
+                    &room[..DIGITS_SHOWN]
                 ))
             }
             Self::HalfOpened { .. } => Some(

@@ -196,7 +196,7 @@ mod tests {
             ("a file of authorities for `wss://`", mebibytes(CA_FILE_BYTES_MAX)),
             ("verified blobs in the cache", mebibytes(CACHE_BYTES_MAX)),
             ("a half-downloaded blob is kept", days(PARTIAL_AGE_SECONDS_MAX)),
-            ("a signed message that is not answered is kept", days(SPOOL_AGE_SECONDS_MAX)),
+            ("a signed message that no hub takes is kept", days(SPOOL_AGE_SECONDS_MAX)),
             ("files of evidence against one hub", EVIDENCE_FILES_MAX.to_string()),
             ("a file of evidence", mebibytes(EVIDENCE_BYTES_MAX as u64)),
             ("entries of a room that are remembered as odd", FLAGGED_ENTRIES_MAX.to_string()),

@@ -1,6 +1,7 @@
 //! Handing a bundle over: upload, sign, spool as signed, post. A crash at any point loses nothing and posts nothing twice.
 
 use std::path::Path;
+use std::time::Duration;
 
 use protocol::frame::{Answer, Find, Post, PutBlob, Request};
 use protocol::id::{BlobId, BlobPrefix, Digest, RoomId};
@@ -11,7 +12,7 @@ use protocol::statement::Message;
 
 use crate::client::Client;
 use crate::error::Error;
-use crate::limits::SIGN_AGAIN_MAX;
+use crate::limits::{SIGN_AGAIN_MAX, SPOOL_AGE_SECONDS_MAX};
 use crate::link::LinkError;
 use crate::link::transfer::{Progress, upload};
 use crate::report::Send;
@@ -45,7 +46,16 @@ enum Occasion {
     Late,
 }
 
-/// A message of an earlier process that the hub does not take any more.
+/// For what that waits which was signed for a room before.
+#[derive(Debug)]
+pub(crate) enum Waits {
+    /// The hub, which does not take it for the time being.
+    ForHub(Refusal),
+    /// A human, who has to look at another history that the hub has shown.
+    ForHuman,
+}
+
+/// A message of an earlier process that the hub does not take any more, or that has waited for too long.
 #[derive(Debug, Clone)]
 pub struct Undelivered {
     /// The room it was for.
@@ -60,13 +70,14 @@ impl Client {
     /// Hands the bundle in the file `bundle` over to the room of this call: uploads it, then posts `part`, signed.
     ///
     /// What an earlier process of this seat had signed and not got answered is posted first, unchanged. The same handoff
-    /// of ours (bundle, tips, prerequisites, summary) that still stands posts nothing.
+    /// of ours (bundle, tips, prerequisites, summary) that still stands posts nothing. When this returns, the reference was seen
+    /// in the log: the hub's word that it stored it is none.
     ///
     /// # Errors
-    /// [`Error::Transfer`] when the bytes do not get through; [`Error::Link`] when the hub refuses or cannot be reached
-    /// (what was signed stays in the spool then and goes out with the next operation in that room), or when what was signed
-    /// before has to wait still; [`Error::Forked`] while the hub
-    /// shows another history of it; as [`Client::room`] otherwise.
+    /// [`Error::Transfer`] when the bytes do not get through; [`Error::Link`] when the hub refuses, or when what was signed before
+    /// has to wait still, or when the hub cannot be reached (then what was signed stays in the spool and goes out with the next
+    /// operation in that room); [`Error::Forked`] while the hub shows another history of it, or when it does not show what it said
+    /// to have stored; as [`Client::room`] otherwise.
     pub async fn push(
         &mut self,
         bundle: &Path,
@@ -110,27 +121,45 @@ impl Client {
     /// goes out by itself then until a human has looked.
     pub(crate) async fn deliver_spooled(&mut self, room: RoomId) -> Result<(), Error> {
         self.waiting.remove(&room);
-        if self.rooms[&room].fork().is_some() {
+        let pending = self.spool.pending(self.hub(), room, self.seat.agent())?;
+        if pending.is_empty() {
             return Ok(());
         }
-        let pending = self.spool.pending(self.hub(), room, self.seat.agent())?;
-        let is_any = !pending.is_empty();
+        if self.rooms[&room].fork().is_some() {
+            self.waiting.insert(room, Waits::ForHuman);
+            return Ok(());
+        }
         for spooled in pending {
             let body = spooled.post().body.clone();
+            if spooled.age() > Duration::from_secs(SPOOL_AGE_SECONDS_MAX) {
+                spooled.remove();
+                let message = "it has waited for too long";
+                self.give_up(room, &body, Refusal::new(RefusalCode::Gone, message));
+                continue;
+            }
             match self.post(spooled, Occasion::Late).await {
                 Ok(posted) => drop(self.delivered.insert((room, posted.seq))),
                 Err(Error::Link(LinkError::Refused(reason))) if may_pass(reason.code) => {
-                    self.waiting.insert(room, reason);
+                    self.waiting.insert(room, Waits::ForHub(reason));
                     break;
                 }
                 // The hub does not want it any more (its blob expired, say); what is done now must not suffer.
                 Err(Error::Link(LinkError::Refused(reason))) => self.give_up(room, &body, reason),
                 // It is kept, and who only wants to read is told of the fork there.
-                Err(Error::Contradiction { .. } | Error::Forked { .. }) => break,
-                Err(error) => return Err(error),
+                Err(Error::Contradiction { .. } | Error::Forked { .. }) => {
+                    self.waiting.insert(room, Waits::ForHuman);
+                    break;
+                }
+                Err(error) => {
+                    if matches!(error, Error::Session(SessionError::NotInRoom { .. })) {
+                        // By now none of them is worked on.
+                        self.drop_spooled(room, &Refusal::not_found())?;
+                    }
+                    return Err(error);
+                }
             }
         }
-        if is_any { self.refresh(room).await } else { Ok(()) }
+        self.refresh(room).await
     }
 
     /// Ends what is spooled for a room that this seat is not in any more.
@@ -192,22 +221,38 @@ impl Client {
     fn check_turn(&self, room: RoomId) -> Result<(), Error> {
         self.rooms[&room].check_shown()?;
         match self.waiting.get(&room) {
-            Some(refusal) => Err(LinkError::Refused(refusal.clone()).into()),
+            Some(Waits::ForHub(refusal)) => Err(LinkError::Refused(refusal.clone()).into()),
+            Some(Waits::ForHuman) => self.rooms[&room].check_fork(),
             None => Ok(()),
         }
     }
 
-    /// Posts a spooled message. Where another process of this seat was faster it is signed anew, unless that one has said
-    /// the same. What is refused leaves the spool, unless it is said late and may be taken later still.
+    /// Posts a spooled message. It leaves the spool once it was seen in the log, and when it was not taken, unless it is said late
+    /// and may be taken later still.
     async fn post(&mut self, mut spooled: SpoolEntry, occasion: Occasion) -> Result<Posted, Error> {
+        let outcome = self.post_as_signed_or_anew(&mut spooled).await;
+        let is_late = occasion == Occasion::Late;
+        let stays = match &outcome {
+            Ok(_) => false,
+            Err(Error::Link(LinkError::Refused(refusal))) => is_late && may_pass(refusal.code),
+            // It may have been stored.
+            Err(Error::Link(_)) => true,
+            // Who says it is told, and says it again or not.
+            Err(_) => is_late,
+        };
+        if !stays {
+            spooled.remove();
+        }
+        outcome
+    }
+
+    /// Posts a spooled message. Where another process of this seat was faster it is signed anew, unless that one has said the same.
+    async fn post_as_signed_or_anew(&mut self, spooled: &mut SpoolEntry) -> Result<Posted, Error> {
         let (room, mut last, mut was_stale) = (spooled.post().room, None, false);
         for _ in 0..SIGN_AGAIN_MAX {
             let (message, body) = (spooled.post().message.clone(), spooled.post().body.clone());
             let refusal = match self.link.request(Request::Post(Post { room, message, body })).await {
-                Ok(Answer::Post(posted)) => {
-                    spooled.remove();
-                    return Ok(Posted { room, seq: posted.seq, deduplicated: false });
-                }
+                Ok(Answer::Post(posted)) => return self.confirm(spooled.post(), posted.seq).await,
                 Ok(_) => unreachable!("an answer is read by the kind of its request"),
                 Err(LinkError::Refused(refusal)) => refusal,
                 // It may have been stored: it stays in the spool, as signed.
@@ -220,18 +265,13 @@ impl Client {
                     was_stale = true;
                     0
                 }
-                code => {
-                    if occasion == Occasion::Now || !may_pass(code) {
-                        spooled.remove();
-                    }
-                    return Err(LinkError::Refused(refusal).into());
-                }
+                _ => return Err(LinkError::Refused(refusal).into()),
             };
             // Looked at before catching up: what is stored by then may well be beyond.
             let known = self.rooms.get_mut(&room).expect("a room that was entered");
             if refusal.code == RefusalCode::Conflict && n <= known.last_n(&self.seat.agent()) {
                 known.note_miscount(&refusal)?;
-                return Err(Error::Contradiction { room });
+                known.check_fork()?;
             }
             self.refresh(room).await?;
             self.rooms[&room].check_shown()?;
@@ -240,18 +280,26 @@ impl Client {
             if let Some(part) = body.as_ref().and_then(Body::bundle)
                 && let Some(seq) = self.standing(room, part).await?
             {
-                spooled.remove();
                 return Ok(Posted { room, seq, deduplicated: true });
             }
             let leave = is_leave(spooled.post());
             let draft = Draft { blob: spooled.post().blob, body: spooled.post().body.clone(), leave };
-            let anew = self.sign(room, draft, n);
-            spooled = spooled.replace(anew)?;
-        }
-        if occasion == Occasion::Now {
-            spooled.remove();
+            spooled.replace(self.sign(room, draft, n))?;
         }
         Err(last.map_or(Error::Contradiction { room }, |refusal| LinkError::Refused(refusal).into()))
+    }
+}
+
+impl Client {
+    /// Looks whether the hub shows what it said to have stored as entry `seq`. A number that it only promised would be used again,
+    /// and nobody would miss the message.
+    async fn confirm(&mut self, post: &SpooledPost, seq: u64) -> Result<Posted, Error> {
+        let room = post.room;
+        // Who has left is shown nothing any more.
+        if !is_leave(post) {
+            self.check_stands(room, seq, post.message.digest()).await?;
+        }
+        Ok(Posted { room, seq, deduplicated: false })
     }
 }
 

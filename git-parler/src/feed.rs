@@ -39,9 +39,10 @@ pub(crate) fn check(received: &Received) -> Result<(), Failure> {
         "the hub shows another history of room {} than before; nothing behind entry {cursor} is believed",
         short(&room)
     );
-    Err(Failure::new(Code::VerificationFailed, message).hint(
-        "ask who runs the hub what happened; `git parler use --accept-fork` goes on with what it shows now",
-    ))
+    Err(Failure::new(Code::VerificationFailed, message).hint(format_args!(
+        "ask who runs the hub what happened; `git parler use --accept-fork --room {}` goes on with what it shows now",
+        short(&room)
+    )))
 }
 
 fn entry(ui: &Ui, message: &LoggedMessage, me: AgentId) -> String {

@@ -159,8 +159,8 @@ impl Room {
                 Step::Page(page) => read = Some(page),
                 Step::Forked => {}
                 Step::Pruned(base) => {
-                    at = base.seq;
                     if self.go_on_at(link, base).await? {
+                        at = base.seq;
                         continue;
                     }
                 }

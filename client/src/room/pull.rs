@@ -191,9 +191,15 @@ impl Room {
         let mut members = self.state.members().clone();
         let after = members.chain_seq().min(self.state.head().seq);
         let (mut shown, mut fault) = (Value::Null, None);
+        let contradicts = |at: LogPoint| {
+            at.seq > self.state.accepted() && self.state.known(at.seq).is_some_and(|log| log != at.log)
+        };
         let follow = |after, entries: Vec<Entry>| {
-            shown = json!({ "chain": entries });
+            let page = json!({ "chain": entries });
             fault = members.follow(entries).err().map(|error| (after, one_line(&error)));
+            if shown.is_null() && (fault.is_some() || members.anchors().any(contradicts)) {
+                shown = page;
+            }
             fault.is_none()
         };
         read_chain(link, self.id(), after, follow).await?;

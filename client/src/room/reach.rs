@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use protocol::id::Digest;
 use protocol::limits::PULL_ENTRIES_MAX;
 use protocol::room::{RangeChecks, Reading, verify_range};
 use protocol::statement::LogPoint;
@@ -32,9 +33,10 @@ impl Room {
         loop {
             let is_there = if self.is_behind_anchor() {
                 let mut trial = self.on_trial();
-                let is_there = trial.walk(link, 0, &mut again).await?;
+                let walked = trial.walk(link, 0, &mut again).await;
+                // What it found counts, however it ended.
                 self.conclude(trial);
-                is_there && !self.is_behind_anchor()
+                walked? && !self.is_behind_anchor()
             } else if self.state.head().seq >= target {
                 return Ok(true);
             } else {
@@ -232,6 +234,36 @@ impl Room {
             self.keep()?;
         }
         Ok(found)
+    }
+
+    /// Makes sure that the log has the statement with this digest as entry `seq`, as the hub says; where it was said to be and is
+    /// not, the hub shows another history than the one it has answered for.
+    ///
+    /// # Errors
+    /// [`Error::Forked`] when it does not stand there; as [`Room::read`] otherwise.
+    pub(crate) async fn check_stands(&mut self, link: &Link, seq: u64, digest: Digest) -> Result<(), Error> {
+        let after = seq.saturating_sub(1);
+        let step = match self.reach(link, after, 1).await? {
+            Way::Open => self.page(link, Wanted { after, limit: 1, bodies: false, wait: None }).await?,
+            Way::Pruned(base) => Step::Pruned(base),
+            Way::Shut => Step::Forked,
+        };
+        let stands = match &step {
+            Step::Page(page) => page.readings.iter().any(|reading| match reading {
+                Reading::Good(message) => message.seq == seq && message.header.digest() == digest,
+                Reading::Act(act) => act.seq == seq && act.act.digest() == digest,
+                Reading::Repeated { .. } | Reading::Invalid { .. } | Reading::NotMember { .. } => false,
+            }),
+            // Expired already, and nobody can tell any more.
+            Step::Pruned(_) => true,
+            Step::Forked => false,
+        };
+        if !stands {
+            let what = format!("entry {seq} is not what the hub said to have stored there");
+            self.note_fork(seq, what, &json!({ "stored": { "seq": seq, "digest": digest } }));
+        }
+        self.keep()?;
+        if stands { Ok(()) } else { self.check_fork() }
     }
 
     /// Returns the verified messages at the places `wanted`, oldest first; what does not verify is left out.

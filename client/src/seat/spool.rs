@@ -52,11 +52,13 @@ pub struct SpooledPost {
 pub struct SpoolEntry {
     path: PathBuf,
     post: SpooledPost,
+    age: Duration,
     _lock: File,
 }
 
 impl Spool {
-    /// Opens the spool below the data folder and removes what crashed processes left in it long ago.
+    /// Opens the spool below the data folder and removes bundles that crashed processes left in it long ago. Messages stay until
+    /// their author is told what became of them.
     ///
     /// # Errors
     /// [`SeatError::File`] when the folder cannot be made.
@@ -87,7 +89,7 @@ impl Spool {
     pub fn keep(&self, post: SpooledPost) -> Result<SpoolEntry, SeatError> {
         let path = self.dir.join(format!("{}{POST_SUFFIX}", post.message.digest()));
         let lock = write_locked(&path, &post)?;
-        Ok(SpoolEntry { path, post, _lock: lock })
+        Ok(SpoolEntry { path, post, age: Duration::ZERO, _lock: lock })
     }
 
     /// Takes over the messages of `author` to `room` of `hub` that were signed and not answered, in the author's order. Those that
@@ -110,7 +112,8 @@ impl Spool {
             // The author's own order; the time of a file is too coarse for two that were signed at once.
             let Ok(header) = post.message.clone().verify() else { continue };
             let order = (header.statement().n, header.statement().sent, time);
-            found.push((order, SpoolEntry { path, post, _lock: lock }));
+            let age = time.elapsed().unwrap_or_default();
+            found.push((order, SpoolEntry { path, post, age, _lock: lock }));
         }
         found.sort_by(|a, b| (a.0, &a.1.path).cmp(&(b.0, &b.1.path)));
         Ok(found.into_iter().map(|(_, entry)| entry).collect())
@@ -131,10 +134,9 @@ impl Spool {
         for entry in entries {
             let name = entry.file_name();
             let is_bundle = name.as_encoded_bytes().starts_with(BUNDLE_PREFIX.as_bytes());
-            let max =
-                if is_bundle { limits::SPOOL_BUNDLE_AGE_SECONDS_MAX } else { limits::SPOOL_AGE_SECONDS_MAX };
+            let max = limits::SPOOL_BUNDLE_AGE_SECONDS_MAX;
             let is_old = entry.metadata().is_ok_and(|m| m.is_file() && files::age_of(&m).as_secs() > max);
-            if is_old && is_free(&entry.path()) {
+            if is_bundle && is_old && is_free(&entry.path()) {
                 files::remove_quietly(&entry.path());
             }
         }
@@ -151,9 +153,15 @@ impl SpoolEntry {
     ///
     /// # Errors
     /// [`SeatError::File`] when it cannot be written; then the old one stands.
-    pub fn replace(self, post: SpooledPost) -> Result<Self, SeatError> {
+    pub fn replace(&mut self, post: SpooledPost) -> Result<(), SeatError> {
         let lock = write_locked(&self.path, &post)?;
-        Ok(Self { path: self.path, post, _lock: lock })
+        (self.post, self._lock) = (post, lock);
+        Ok(())
+    }
+
+    /// Returns how long ago it was signed.
+    pub fn age(&self) -> Duration {
+        self.age
     }
 
     /// Removes a message that was answered.
@@ -306,9 +314,9 @@ mod tests {
     fn what_one_process_works_on_is_no_other_ones() {
         let dir = tempfile::tempdir().unwrap();
         let (here, there) = (Spool::open(dir.path()).unwrap(), Spool::open(dir.path()).unwrap());
-        let entry = here.keep(post(1, 1)).unwrap();
+        let mut entry = here.keep(post(1, 1)).unwrap();
         assert!(pending(&there, &post(1, 1)).is_empty());
-        let entry = entry.replace(post(1, 2)).unwrap();
+        entry.replace(post(1, 2)).unwrap();
         assert!(pending(&there, &post(1, 1)).is_empty());
         drop(entry);
         files::replace(&dir.path().join("spool/torn.post"), b"{\"hub\":").unwrap();
@@ -343,15 +351,15 @@ mod tests {
         fs::write(&crashed, b"pack").unwrap();
         drop(spool.keep(post(1, 1)).unwrap());
         drop(spool.keep(post(1, 2)).unwrap());
-        let held = spool.keep(post(1, 3)).unwrap();
-        age(&path_of(&spool, held.post()), limits::SPOOL_AGE_SECONDS_MAX + 60);
         age(in_use.path(), limits::SPOOL_BUNDLE_AGE_SECONDS_MAX + 60);
         age(&crashed, limits::SPOOL_BUNDLE_AGE_SECONDS_MAX + 60);
         age(&path_of(&spool, &post(1, 1)), limits::SPOOL_AGE_SECONDS_MAX + 60);
         let again = Spool::open(dir.path()).unwrap();
         assert!(in_use.path().exists() && !crashed.exists());
-        drop(held);
-        assert_eq!(posts(&pending(&again, &post(1, 1))), [&post(1, 2), &post(1, 3)]);
+        let waiting = pending(&again, &post(1, 1));
+        assert_eq!(posts(&waiting), [&post(1, 1), &post(1, 2)], "messages stay until somebody is told");
+        let is_too_old = |entry: &SpoolEntry| entry.age().as_secs() > limits::SPOOL_AGE_SECONDS_MAX;
+        assert_eq!(waiting.iter().map(is_too_old).collect::<Vec<_>>(), [true, false]);
         let path = in_use.path().to_owned();
         drop(in_use);
         assert!(!path.exists());

@@ -48,7 +48,7 @@ impl Client {
         let room = self.owned().await?;
         self.act(room, |_, _| Ok(Op::Close)).await?;
         self.use_no_more(room)?;
-        let seq = self.rooms[&room].members().closed().unwrap_or_default();
+        let seq = self.rooms[&room].members().closed().ok_or(Error::Contradiction { room })?;
         Ok(Send { room, seq })
     }
 
@@ -89,11 +89,13 @@ impl Client {
             }
             let end = members.chain_end();
             let act = Membership { room, n: end.n + 1, prev: end.digest, op, needs: Vec::new() };
-            let membership = signed::sign(self.user_key_of(room)?, act).signed().clone();
+            let act = signed::sign(self.user_key_of(room)?, act);
+            let (membership, digest) = (act.signed().clone(), act.digest());
             match self.link.request(Request::Append(Append { room, membership })).await {
                 Ok(Answer::Append(appended)) => {
                     self.note_own_act(room, appended.seq)?;
                     self.refresh(room).await?;
+                    self.check_stands(room, appended.seq, digest).await?;
                     return Ok(Some(appended.seq));
                 }
                 Ok(_) => unreachable!("an answer is read by the kind of its request"),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use protocol::frame::{Ack, Answer, Request, RoomRow, Rooms};
-use protocol::id::RoomId;
+use protocol::id::{Digest, RoomId};
 use protocol::limits::PULL_ENTRIES_MAX;
 use protocol::refusal::RefusalCode;
 use protocol::room::{Reading, check_admission, room_id};
@@ -223,7 +223,7 @@ impl Client {
     }
 
     /// Returns the statement that opened a listed room, when it holds and is for this hub.
-    fn genesis(&self, row: &RoomRow) -> Option<Verified<Genesis>> {
+    pub(crate) fn genesis(&self, row: &RoomRow) -> Option<Verified<Genesis>> {
         let genesis = row.genesis.clone().verify().ok()?;
         (room_id(&genesis) == row.room && genesis.statement().hub == self.hub()).then_some(genesis)
     }
@@ -259,6 +259,13 @@ impl Client {
         // To wherever the log ends by now.
         let end = LogPoint { seq: u64::MAX, ..room.head() };
         let outcome = room.catch_up(&self.link, end).await;
+        self.unless_out(id, outcome)
+    }
+
+    /// Makes sure that the hub shows what it said to have stored, as [`Room::check_stands`] does.
+    pub(crate) async fn check_stands(&mut self, id: RoomId, seq: u64, digest: Digest) -> Result<(), Error> {
+        let room = self.rooms.get_mut(&id).expect("a room that was taken up");
+        let outcome = room.check_stands(&self.link, seq, digest).await;
         self.unless_out(id, outcome)
     }
 

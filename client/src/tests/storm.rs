@@ -105,8 +105,15 @@ struct Talk {
 }
 
 impl Talk {
-    /// Begins in calm weather: the first user opens the session and lets the others in.
+    /// Begins before a storm.
     async fn new(seed: u64) -> Self {
+        let talk = Self::calm(seed).await;
+        talk.weather.turn_bad();
+        talk
+    }
+
+    /// Begins in calm weather, which stays so: the first user opens the session and lets the others in.
+    async fn calm(seed: u64) -> Self {
         let weather = Weather::new(seed, LAPTOPS, 30, 20);
         let homes: Vec<_> = (0..LAPTOPS).map(|_| tempfile::tempdir().unwrap()).collect();
         let mut owner = connect(&weather, homes[0].path(), 0).await.unwrap();
@@ -131,7 +138,6 @@ impl Talk {
                 JoinOutcome::Member(opened.room)
             );
         }
-        weather.turn_bad();
         Self { weather, homes, room: opened.room }
     }
 
@@ -228,7 +234,7 @@ async fn everybody_reads_the_same_once_and_in_order_whatever_the_weather() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cursor_that_the_hub_moves_hides_nothing_and_brings_nothing_back() {
-    let talk = Talk::new(1).await;
+    let talk = Talk::calm(1).await;
     let (ana, ben) = (talk.homes[0].path(), talk.homes[1].path());
     let say = async |text: &str| {
         connect(&talk.weather, ana, 0).await.unwrap().send(text).await.unwrap();

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use kit::LyingHub;
 use protocol::frame::{Answer, Request};
@@ -12,6 +12,7 @@ use protocol::invite::SessionKey;
 use protocol::refusal::{Refusal, RefusalCode};
 use protocol::room::Flag;
 
+use crate::limits::SPOOL_AGE_SECONDS_MAX;
 use crate::tests::settings;
 use crate::{Client, Error, JoinOutcome, OpenSession, SessionError, Settings};
 
@@ -152,6 +153,102 @@ async fn a_hub_that_miscounts_is_flagged_and_loses_nothing() {
     ben.accept_fork().await.unwrap();
     assert_eq!(texts(&mut ben).await, ["one", "two"]);
     assert_eq!(ben.spooled(room), 0);
+}
+
+/// Shows nobody what is stored from now on, and says all the same that it is.
+fn hide_what_is_stored(hub: &LyingHub) {
+    let mut is_hidden = false;
+    hub.lie(move |_, answer| match answer {
+        Ok(Answer::Post(_) | Answer::Append(_)) => is_hidden = true,
+        Ok(Answer::Pull(page)) if is_hidden => {
+            page.entries.clear();
+            page.end = page.start;
+        }
+        _ => {}
+    });
+}
+
+#[tokio::test]
+async fn what_a_hub_says_to_have_stored_and_does_not_show_is_not_said() {
+    let home = tempfile::tempdir().unwrap();
+    let hub = LyingHub::new(10);
+    let (_ana, mut ben, room) = two(home.path(), &hub).await;
+    ben.room().await.unwrap();
+    hide_what_is_stored(&hub);
+    let error = ben.send("hello").await.unwrap_err();
+    assert!(matches!(error, Error::Forked { .. }), "{error}");
+    assert_eq!(ben.spooled(room), 0, "who says it was told");
+    ben.say_and_crash(room, "later");
+    assert_eq!(ben.log(None, 9).await.unwrap().flags, [Flag::Fork]);
+    assert_eq!(ben.spooled(room), 1, "nobody was told");
+}
+
+#[tokio::test]
+async fn an_act_that_a_hub_says_to_have_taken_and_does_not_show_is_none() {
+    let home = tempfile::tempdir().unwrap();
+    let hub = LyingHub::new(11);
+    let (mut ana, _ben, _) = two(home.path(), &hub).await;
+    hide_what_is_stored(&hub);
+    for error in [ana.kick("ben/app").await.unwrap_err(), ana.close_session().await.unwrap_err()] {
+        assert!(matches!(error, Error::Forked { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_met_by_a_lie_as_it_is_said_is_told_and_not_sent_later() {
+    let home = tempfile::tempdir().unwrap();
+    let hub = LyingHub::new(12);
+    let (_ana, mut ben, room) = two(home.path(), &hub).await;
+    ben.send("one").await.unwrap();
+    let conflict = Refusal { next_n: Some(1), ..Refusal::new(RefusalCode::Conflict, "another") };
+    refuse_posts(&hub, conflict);
+    let error = ben.send("two").await.unwrap_err();
+    assert!(matches!(error, Error::Forked { .. }), "{error}");
+    assert_eq!(ben.spooled(room), 0);
+    hub.repent();
+    ben.accept_fork().await.unwrap();
+    // The hub had it, whatever it said.
+    assert_eq!(texts(&mut ben).await, ["one", "two"]);
+}
+
+#[tokio::test]
+async fn nothing_overtakes_what_waits_for_a_human() {
+    let home = tempfile::tempdir().unwrap();
+    let hub = LyingHub::new(13);
+    let (_ana, mut ben, room) = two(home.path(), &hub).await;
+    ben.room().await.unwrap();
+    ben.say_and_crash(room, "one");
+    let me = ben.me().id;
+    hub.show(me, room, |entries| drop(entries.pop()));
+    assert_eq!(ben.log(None, 9).await.unwrap().flags, [Flag::Fork]);
+    hub.repent();
+    ben.close().await;
+    let mut again = seat(home.path(), "ben", &hub).await;
+    let error = again.send("two").await.unwrap_err();
+    assert!(matches!(error, Error::Forked { .. }), "{error}");
+    again.accept_fork().await.unwrap();
+    again.send("two").await.unwrap();
+    assert_eq!(texts(&mut again).await, ["one", "two"]);
+}
+
+#[tokio::test]
+async fn what_has_waited_for_too_long_is_told_and_not_sent() {
+    let home = tempfile::tempdir().unwrap();
+    let hub = LyingHub::new(14);
+    let (_ana, mut ben, room) = two(home.path(), &hub).await;
+    ben.room().await.unwrap();
+    ben.say_and_crash(room, "long ago");
+    for file in std::fs::read_dir(home.path().join("ben/data/spool")).unwrap() {
+        let long_ago = SystemTime::now() - Duration::from_secs(SPOOL_AGE_SECONDS_MAX + 60);
+        let file = std::fs::File::options().write(true).open(file.unwrap().path()).unwrap();
+        file.set_modified(long_ago).unwrap();
+    }
+    ben.close().await;
+    let mut again = seat(home.path(), "ben", &hub).await;
+    again.send("now").await.unwrap();
+    let lost = again.take_undelivered();
+    assert_eq!((lost.len(), lost[0].label.as_str(), lost[0].reason.code), (1, "long ago", RefusalCode::Gone));
+    assert_eq!((texts(&mut again).await, again.spooled(room)), (vec!["now".to_owned()], 0));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use protocol::id::{Digest, RoomId};
-use protocol::json;
+use protocol::json::{self, JsonError};
 use protocol::key::{AgentId, HubId, UserId};
 use protocol::room::{Counters, Flag, Members};
 use protocol::signed::Signed;
@@ -61,13 +61,24 @@ impl RoomMemory {
     /// # Errors
     /// [`SeatError`] when the file cannot be read, is damaged or belongs to another room.
     pub fn load(&self) -> Result<Option<RoomState>, SeatError> {
-        // Only zeros, or nothing: what a power cut leaves of a file that was just written.
-        let bytes = files::read_private_up_to(&self.path, ROOM_FILE_BYTES_MAX)?;
-        let bytes = bytes.filter(|bytes| bytes.iter().any(|byte| *byte != 0));
-        let Some(bytes) = bytes else { return Ok(None) };
+        let Some(mut bytes) = files::read_private_up_to(&self.path, ROOM_FILE_BYTES_MAX)? else {
+            return Ok(None);
+        };
         let damaged = |source| SeatError::DamagedState { path: self.path.clone(), source };
-        let text = String::from_utf8(bytes).map_err(|_| damaged(None))?;
-        let stored: Stored = json::parse(&text).map_err(|source| damaged(Some(source)))?;
+        // Nothing, or a beginning, with zeros behind it or not: what a power cut leaves of a file that was not flushed, and in
+        // which therefore nothing stood that must last.
+        bytes.truncate(bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len()));
+        let text = match str::from_utf8(&bytes) {
+            Ok(text) => text,
+            Err(error) if error.error_len().is_none() => {
+                &String::from_utf8_lossy(&bytes[..error.valid_up_to()])
+            }
+            Err(_) => return Err(damaged(None)),
+        };
+        let stored: Stored = match json::parse(text) {
+            Err(JsonError::NotStrict(error)) if error.is_eof() => return Ok(None),
+            other => other.map_err(|source| damaged(Some(source)))?,
+        };
         // The first value is the room's id by rule; a file that says otherwise belongs to no room.
         let is_ours = stored.known.get(&0) == Some(&self.room.into())
             && stored.members.as_ref().is_none_or(|members| members.room() == self.room);

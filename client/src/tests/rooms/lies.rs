@@ -283,8 +283,8 @@ async fn a_log_that_was_said_to_have_expired_up_to_another_value_is_a_fork() {
         }
     });
     let page = reader.read(&mut room, 2).await;
-    assert_eq!((shown(&page), page.expired_unread, page.fork.is_some()), (Vec::new(), 4, true));
-    assert_eq!(reader.evidence(), 1);
+    assert_eq!((shown(&page), page.expired_unread, page.fork.is_some()), (Vec::new(), 0, true));
+    assert_eq!((page.end_seq, reader.evidence()), (2, 1), "what did not expire is to be read yet");
 }
 
 #[tokio::test]
@@ -371,6 +371,24 @@ async fn another_end_and_another_act_are_kept_too() {
     let folder = std::fs::read_dir(reader.home.path().join("data/evidence")).unwrap();
     let texts = folder.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
     assert!(texts.collect::<String>().contains("another name"), "the act as it was signed");
+}
+
+#[tokio::test]
+async fn a_fork_that_is_found_on_the_way_to_what_the_owner_signed_is_noted_however_it_ends() {
+    let (reader, mut story) = (Reader::new().await, story());
+    story.admit(reader.me, "eve/app", true);
+    story.plant(&reader.peer);
+    let mut room = reader.joined(&story);
+    let early = story.points[2];
+    reader.peer.lie(move |answer| {
+        if let Answer::Pull(page) = answer {
+            page.entries.clear();
+            page.end = early;
+        }
+    });
+    let end = LogPoint { seq: u64::MAX, ..room.head() };
+    assert!(matches!(room.catch_up(&reader.link, end).await, Err(Error::Contradiction { .. })));
+    assert!(room.check_shown().is_err());
 }
 
 #[tokio::test]
