@@ -4,6 +4,7 @@
 mod clock;
 mod lies;
 mod outage;
+mod pages;
 pub(crate) mod peer;
 mod positions;
 mod properties;
