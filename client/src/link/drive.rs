@@ -88,8 +88,8 @@ pub(super) async fn run(dialer: Dialer, mut commands: mpsc::Receiver<Command>, a
                 let address = dialer.address();
                 let last = fault_error(fault.clone(), dialer.origin(), &address, dialer.known_hubs_path());
                 let last = last.unwrap_or(LinkError::Unreachable { address, source: Arc::new(fault.into()) });
-                serving.cut(&mut waiting, &last);
-                was_cut = !waiting.is_empty();
+                let had_transfers = serving.cut(&mut waiting, &last);
+                was_cut = had_transfers || !waiting.is_empty();
             }
         }
     }
@@ -278,11 +278,16 @@ impl Serving {
         while let Some(output) = self.connection.end.poll() {
             match output {
                 ClientOutput::Send(packet) => self.connection.queue(packet),
+                // Not done, and to be asked again of the hub that comes after this one.
+                ClientOutput::Answered(_, Err(refusal)) if refusal.code == RefusalCode::Closing => {
+                    self.is_closing = true;
+                }
                 ClientOutput::Answered(id, outcome) => {
                     pause.reset();
                     self.answered(id, outcome.map_err(LinkError::Refused));
                 }
                 ClientOutput::Go(id, go) => {
+                    pause.reset();
                     if let Some(chunks) = self.sources.remove(&id) {
                         self.upload = Some(Upload { id, chunks, remaining: go.size - go.offset });
                     }
@@ -303,11 +308,6 @@ impl Serving {
     }
 
     fn answered(&mut self, id: RequestId, outcome: Result<Answer, LinkError>) {
-        if outcome.as_ref().is_err_and(|error| error.refusal() == Some(RefusalCode::Closing)) {
-            // Not done, and to be asked again of the hub that comes after this one.
-            self.is_closing = true;
-            return;
-        }
         self.sources.remove(&id);
         if self.upload.as_ref().is_some_and(|upload| upload.id == id) {
             self.upload = None;
@@ -365,21 +365,23 @@ impl Serving {
     }
 
     /// Ends what is open on a broken connection: requests wait for the next one, as long as who asked waits; transfers see their
-    /// channel end.
-    fn cut(&mut self, waiting: &mut VecDeque<Command>, last: &LinkError) {
+    /// channel end, and come back by themselves. Says whether there were any.
+    fn cut(&mut self, waiting: &mut VecDeque<Command>, last: &LinkError) -> bool {
+        let mut had_transfers = false;
         for (_, open) in std::mem::take(&mut self.open).into_iter().rev() {
             match open {
                 Open::Plain(again) if matches!(last, LinkError::Unreachable { .. }) => {
                     waiting.push_front(Command::Request(again));
                 }
                 Open::Plain(over) => drop(over.reply.send(Err(last.clone()))),
-                Open::Transfer(_) => {}
+                Open::Transfer(_) => had_transfers = true,
             }
         }
         // What a transfer was sent before the cut counts.
         for (_, events, event) in self.deliveries.drain(..) {
             events.try_send(event).ok();
         }
+        had_transfers
     }
 }
 

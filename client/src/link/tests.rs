@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use kit::{Line, LyingHub};
 use protocol::conn::client::KnownHub;
-use protocol::frame::{Answer, Empty, PutBlob, Request, RequestKind, Rooms};
+use protocol::frame::{Answer, Chain, Empty, PutBlob, Request, RequestKind, Rooms};
 use protocol::id::{BlobId, RoomId};
 use protocol::key::HubKey;
 use protocol::refusal::RefusalCode;
 
 use super::dial::Failure;
 use super::transfer::{TransferError, download, upload};
-use super::{Dialer, Link, LinkError, Patience};
+use super::{Dialer, Io, Link, LinkError, Patience, Road, limits};
 use crate::seat::{BlobCache, CacheError, Seat};
 use crate::settings::{JoinSecret, Settings};
 use crate::tests::bytes;
@@ -219,6 +219,46 @@ async fn a_hub_that_is_back_at_once_answers_however_long_ago_the_first_cut_was()
         assert!(link.request(Request::Rooms(Rooms::default())).await.is_ok());
     }
     assert_eq!(peer.hellos(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hub_that_is_closing_is_dialled_again_after_ever_longer_pauses() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("bundle");
+    std::fs::write(&file, b"bundle").unwrap();
+    for is_transfer in [false, true] {
+        let origin = "ws://hub.test:7419";
+        let hub = Arc::new(LyingHub::without_sockets(1, origin));
+        let mut left = 8;
+        hub.edit_frames(move |text| {
+            if left > 0 && text.contains("not_found") {
+                left -= 1;
+                *text = text.replace("not_found", "closing");
+            }
+        });
+        let road = Road::new(move || {
+            let (near, far) = tokio::io::duplex(64 * 1024);
+            tokio::spawn(hub.serve(far));
+            let stream: Box<dyn Io> = Box::new(near);
+            std::future::ready(Ok(stream))
+        });
+        road.build(origin);
+        let link = link_with(&Settings { insecure: true, ..settings(dir.path(), origin) });
+        let began = tokio::time::Instant::now();
+        let refusal = if is_transfer {
+            let put = PutBlob { room: ROOM, id: BlobId::of(b"bundle"), size: 6 };
+            match upload(&link, put, &file, None).await {
+                Err(TransferError::Link(error)) => error.refusal(),
+                other => panic!("{other:?}"),
+            }
+        } else {
+            link.request(Request::Chain(Chain { room: ROOM, after: 0 })).await.unwrap_err().refusal()
+        };
+        assert_eq!(refusal, Some(RefusalCode::NotFound));
+        // The first time at once, then after 20 ms, 40 ms and so on, each up to a half longer.
+        let least = limits::BACKOFF_MIN * (2_u32.pow(7) - 1);
+        assert!((least..least * 2).contains(&began.elapsed()), "{is_transfer} {:?}", began.elapsed());
+    }
 }
 
 #[tokio::test]
