@@ -94,7 +94,8 @@ impl Client {
     }
 
     /// Lets everybody into the session of this call who asks by a key that says so, as long as the key does, except whom the
-    /// owner has put out before. Who cannot be let in keeps nobody else out.
+    /// owner has put out before. Who cannot be let in keeps nobody else out. A hub that is lost meanwhile ends it with what was
+    /// decided until then; the next question says so.
     ///
     /// # Errors
     /// [`SessionError::NotOwner`] and [`SessionError::NoUserKey`] for who may not; [`Error::Forked`]; as [`Client::room`]
@@ -104,14 +105,10 @@ impl Client {
         let gate = self.gate(room).await?;
         self.rooms[&room].check_fork()?;
         let mut decisions = Vec::new();
-        for request in &gate.offered {
-            if self.comes_in_unasked(room, request) && !is_used_up(self.rooms[&room].members(), request) {
-                let joiner = Agent { id: request.agent, name: request.name.clone() };
-                let admitted = self.admit(room, request, None).await;
-                decisions.push(admitted.map_err(|error| NotLetIn { joiner, error }));
-            }
+        match self.admit_unasked(room, &gate, &mut decisions).await {
+            Err(error) if decisions.is_empty() => Err(error),
+            Ok(()) | Err(_) => Ok(decisions),
         }
-        Ok(decisions)
     }
 
     /// Looks at each gate of which the hub has told on this connection, in all sessions of this user: lets in who asks by a key
@@ -131,33 +128,57 @@ impl Client {
         let mut tended = Tended::default();
         for room in self.link.take_awaited() {
             // A hint that cannot be looked at is none; the commands that need it say what is wrong.
-            if self.enter(room).await.is_ok()
-                && let Ok(gate) = self.gate(room).await
-            {
-                let may_sign = self.user_key_of(room).is_ok() && self.rooms[&room].fork().is_none();
-                self.tend(room, &gate, lets_in && may_sign, &mut tended).await;
+            if self.tend(room, lets_in, &mut tended).await.is_err_and(|error| is_outage(&error)) {
+                break;
             }
         }
         tended
     }
 
-    async fn tend(&mut self, room: RoomId, gate: &Gate, lets_in: bool, tended: &mut Tended) {
-        let mut waiting = 0;
+    async fn tend(&mut self, room: RoomId, lets_in: bool, tended: &mut Tended) -> Result<(), Error> {
+        self.enter(room).await?;
+        let gate = self.gate(room).await?;
+        let may_sign = self.user_key_of(room).is_ok() && self.rooms[&room].fork().is_none();
+        let mut decisions = Vec::new();
+        let outcome = match lets_in && may_sign {
+            true => self.admit_unasked(room, &gate, &mut decisions).await,
+            false => Ok(()),
+        };
+        tended.let_in.extend(decisions.into_iter().flatten());
+        if let Some(known) = self.rooms.get(&room) {
+            let members = known.members();
+            let waits = |request: &&CheckedRequest| {
+                !is_member(members, &request.agent) && !is_used_up(members, request)
+            };
+            // Also who could not be let in just now: `approve` says why.
+            tended.waiting.insert(room, gate.offered.iter().filter(waits).count() as u64);
+        }
+        outcome
+    }
+
+    /// Lets in who needs no decision, one after another, and notes what became of each.
+    ///
+    /// # Errors
+    /// What would meet all that are left: the hub is lost, or this seat is not in the room any more.
+    async fn admit_unasked(
+        &mut self,
+        room: RoomId,
+        gate: &Gate,
+        decisions: &mut Vec<Result<Decision, NotLetIn>>,
+    ) -> Result<(), Error> {
         for request in &gate.offered {
-            if is_used_up(self.rooms[&room].members(), request) {
+            if !self.comes_in_unasked(room, request) || is_used_up(self.rooms[&room].members(), request) {
                 continue;
             }
-            let decision = match lets_in && self.comes_in_unasked(room, request) {
-                true => self.admit(room, request, None).await.ok(),
-                false => None,
-            };
-            match decision {
-                Some(decision) => tended.let_in.push(decision),
-                // Also who could not be let in just now: `approve` says why.
-                None => waiting += 1,
+            match self.admit(room, request, None).await {
+                Err(error) if is_outage(&error) || !self.rooms.contains_key(&room) => return Err(error),
+                admitted => decisions.push(admitted.map_err(|error| NotLetIn {
+                    joiner: Agent { id: request.agent, name: request.name.clone() },
+                    error,
+                })),
             }
         }
-        tended.waiting.insert(room, waiting);
+        Ok(())
     }
 
     /// Says whether the owner's word on the key of a request is enough to let its author in: whom the owner has put out, the
@@ -319,6 +340,11 @@ fn selected<'a>(selector: &str, offered: &'a [CheckedRequest]) -> Result<&'a Che
 
 fn is_member(members: &Members, agent: &AgentId) -> bool {
     members.standing(agent).is_some_and(|of| of.admission(u64::MAX).is_some())
+}
+
+/// Says whether the hub could not be reached: whatever it is asked next takes as long to fail.
+fn is_outage(error: &Error) -> bool {
+    error.code() == "hub_unreachable"
 }
 
 /// Says whether the key of a request has admitted as many as it may.

@@ -2,6 +2,7 @@
 //! lies, and a network in bad weather.
 
 mod clock;
+mod gate;
 mod lies;
 mod outage;
 mod pages;
