@@ -6,7 +6,7 @@ use protocol::frame::{Ack, Answer, Request, RoomRow, Rooms};
 use protocol::id::{Digest, RoomId};
 use protocol::limits::PULL_ENTRIES_MAX;
 use protocol::refusal::RefusalCode;
-use protocol::room::{Reading, check_admission, room_id};
+use protocol::room::{AdmissionError, Members, Reading, room_id};
 use protocol::signed::Verified;
 use protocol::statement::{Genesis, LogPoint, Role, RoomKind};
 
@@ -321,22 +321,29 @@ impl Client {
         }
     }
 
-    /// Takes up a session of another user, once the chain shows that its owner has admitted this seat.
+    /// Takes up a session of another user, once the chain shows that its owner has admitted this seat. As
+    /// [`check_admission`](protocol::room::check_admission) does, and page by page: what the owner has not signed is kept in no
+    /// memory, however much of it a hub sends.
     pub(crate) async fn admitted(&self, genesis: &Verified<Genesis>) -> Result<Room, Error> {
         let (id, me) = (room_id(genesis), self.seat.agent());
-        let mut chain = Vec::new();
-        let all = |_, page| {
-            chain.extend(page);
-            true
+        let said = genesis.statement();
+        if said.hub != self.hub() || said.kind != RoomKind::Session {
+            return Err(SessionError::Admission(AdmissionError::NotHere).into());
+        }
+        let (mut members, mut followed) = (Members::new(genesis), Ok(()));
+        let follow = |_, page| {
+            followed = members.follow(page);
+            followed.is_ok()
         };
-        match read_chain(&self.link, id, 0, all).await {
+        match read_chain(&self.link, id, 0, follow).await {
             Err(Error::Link(error)) if error.refusal() == Some(RefusalCode::NotFound) => {
                 return Err(SessionError::NotInRoom { room: id }.into());
             }
             outcome => outcome?,
         }
-        let admission = check_admission(id.room12(), self.hub(), &me, genesis.signed().clone(), chain);
-        let (members, admission) = admission.map_err(SessionError::Admission)?;
+        followed.map_err(SessionError::Admission)?;
+        let admission = members.standing(&me).and_then(|standing| standing.admission(u64::MAX)).cloned();
+        let admission = admission.ok_or(SessionError::Admission(AdmissionError::NotAdmitted))?;
         Room::joined(self.memory(id)?, genesis, &members, &admission, me)
     }
 

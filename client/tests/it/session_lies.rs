@@ -8,7 +8,8 @@ use client::report::{JoinRequest, KeyState};
 use client::{Client, Error, JoinOutcome, OpenSession, SessionError, Settings};
 use kit::{LyingHub, Member};
 use protocol::frame::{
-    Answer, ChainPage, Entry, JoinStanding, JoinerState, KeyRow, Request, RequestList, Requests, Rooms,
+    Answer, ChainPage, Entry, EntryContent, JoinStanding, JoinerState, KeyRow, Request, RequestList,
+    Requests, Rooms,
 };
 use protocol::id::Digest;
 use protocol::invite::SessionKey;
@@ -264,22 +265,47 @@ async fn who_is_in_enters_by_a_key_that_is_over_and_a_request_that_is_forgotten(
     assert_eq!(joins(), 1);
 }
 
+/// Shows a chain without an end, each entry of which is `content`, and counts its pages.
+fn show_endless_chain(hub: &LyingHub, content: EntryContent) -> Seen<u64> {
+    let (pages, mut last) = (Seen::default(), 0);
+    let count = pages.clone();
+    hub.lie(move |_, answer| {
+        if let Ok(Answer::Chain(page)) = answer {
+            *count.lock().unwrap().get_or_insert(0) += 1;
+            let entries = (last + 1..=last + 500).map(|seq| Entry { seq, content: content.clone() });
+            page.entries = entries.collect();
+            (last, page.more) = (last + 500, true);
+        }
+    });
+    pages
+}
+
 #[tokio::test]
 async fn a_chain_without_an_end_is_not_read_for_ever() {
     let (_home, hub, mut ana, mut ben, key) = asked(14).await;
     ana.approve("ben/app", None).await.unwrap();
     let mut joining = ben.join(&key, "ben/app").await.unwrap();
-    let (mut last, mut first) = (0, None);
-    hub.lie(move |_, answer| {
-        if let Ok(Answer::Chain(page)) = answer {
-            let act = first.get_or_insert_with(|| page.entries[0].clone());
-            let acts = (last + 1..=last + 500).map(|seq| Entry { seq, content: act.content.clone() });
-            page.entries = acts.collect();
-            (last, page.more) = (last + 500, true);
-        }
-    });
+    // It holds, and lets nobody in or out.
+    let said = ana.send("hello").await.unwrap();
+    let content = hub.entries(said.room).pop().unwrap().content;
+    let pages = show_endless_chain(&hub, content);
     let error = ben.join_state(&mut joining, None).await.unwrap_err();
     assert!(matches!(error, Error::Contradiction { .. }), "{error}");
+    assert_eq!(*pages.lock().unwrap(), Some(41));
+    assert_eq!(ben.seat().in_use().unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_chain_that_does_not_hold_is_read_no_further() {
+    let (_home, hub, mut ana, mut ben, key) = asked(16).await;
+    ana.approve("ben/app", None).await.unwrap();
+    let mut joining = ben.join(&key, "ben/app").await.unwrap();
+    let room = ana.room().await.unwrap();
+    let act = hub.entries(room).pop().unwrap().content;
+    let pages = show_endless_chain(&hub, act);
+    let error = ben.join_state(&mut joining, None).await.unwrap_err();
+    assert!(matches!(error, Error::Session(SessionError::Admission(AdmissionError::Chain(_)))), "{error}");
+    assert_eq!(*pages.lock().unwrap(), Some(1));
     assert_eq!(ben.seat().in_use().unwrap(), None);
 }
 
