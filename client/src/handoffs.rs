@@ -12,7 +12,7 @@ use protocol::statement::{RoomKind, UnixMillis};
 
 use crate::client::Client;
 use crate::error::{Candidate, Error};
-use crate::limits::{NEWEST_FIRST, NEWEST_PAGE};
+use crate::limits::{NEWEST_FIRST, NEWEST_PAGE, REFERENCES_READ_MAX};
 use crate::link::transfer::{Progress, TransferError, download};
 use crate::report::{Agent, HandoffState, ListedHandoff, PushedRef, Signature};
 use crate::room::Room;
@@ -87,13 +87,17 @@ impl Client {
     /// not among them.
     ///
     /// # Errors
-    /// [`Error::Forked`] when the hub shows another history than before; [`Error::Link`] as ever.
+    /// [`Error::Forked`] when the hub shows another history than before; [`Error::Contradiction`] when it lists without an end;
+    /// [`Error::Link`] as ever.
     pub async fn handoffs(&mut self, room: RoomId) -> Result<Vec<VerifiedHandoff>, Error> {
         let (mut references, mut before) = (Vec::new(), None);
         loop {
             let (page, rest) = self.references(room, before, HANDOFFS_MAX).await?;
             references.extend(page);
             match rest {
+                Some(_) if references.len() >= REFERENCES_READ_MAX => {
+                    return Err(Error::Contradiction { room });
+                }
                 Some(_) => before = rest,
                 None => break,
             }
@@ -113,9 +117,10 @@ impl Client {
         room: RoomId,
         is_wanted: impl Fn(&VerifiedHandoff) -> bool,
     ) -> Result<Option<VerifiedHandoff>, Error> {
-        let (mut before, mut at_once) = (None, NEWEST_FIRST);
+        let (mut before, mut at_once, mut count) = (None, NEWEST_FIRST, 0);
         loop {
             let (mut page, rest) = self.references(room, before, NEWEST_PAGE).await?;
+            count += page.len();
             page.sort_by_key(|reference| std::cmp::Reverse(reference.seq));
             while !page.is_empty() {
                 let older = page.split_off(at_once.min(page.len()));
@@ -127,6 +132,7 @@ impl Client {
                 (page, at_once) = (older, at_once.saturating_mul(4));
             }
             match rest {
+                Some(_) if count >= REFERENCES_READ_MAX => return Err(Error::Contradiction { room }),
                 Some(_) => before = rest,
                 None => return Ok(None),
             }

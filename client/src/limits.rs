@@ -76,6 +76,12 @@ pub const REQUEST_PAGES_MAX: usize = 64;
 /// Entries that are read where a topic is looked for: it is what is said first.
 pub const TOPIC_ENTRIES_MAX: u64 = 4;
 
+/// Rooms of one seat that are listed: years of as many as a hub lets one open.
+pub const ROOMS_READ_MAX: usize = 256 * protocol::limits::ROOMS_PAGE_MAX;
+
+/// References to handoffs of one room that are listed, or looked through for the newest.
+pub const REFERENCES_READ_MAX: usize = 64 * 1024;
+
 /// Entries after which what was verified is put into the file, with more to come.
 pub const KEPT_AFTER_ENTRIES: u64 = 4096;
 

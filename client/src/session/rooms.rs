@@ -15,7 +15,7 @@ use super::select::{Named, select};
 use super::{SessionError, Thing};
 use crate::client::Client;
 use crate::error::Error;
-use crate::limits::{TOPIC_ENTRIES_MAX, UNREAD_PAGES_MAX};
+use crate::limits::{ROOMS_READ_MAX, TOPIC_ENTRIES_MAX, UNREAD_PAGES_MAX};
 use crate::link::LinkError;
 use crate::report;
 use crate::room::{ReadPage, Room, read_chain};
@@ -206,6 +206,9 @@ impl Client {
     }
 
     /// Returns the rooms of this seat, as the hub lists them.
+    ///
+    /// # Errors
+    /// [`Error::Contradiction`] when there are more than a seat can be in; [`Error::Link`] as ever.
     pub(crate) async fn rows(&self) -> Result<Vec<RoomRow>, Error> {
         let (mut rows, mut after): (Vec<RoomRow>, _) = (Vec::new(), None);
         loop {
@@ -216,6 +219,7 @@ impl Client {
             let last = page.rooms.last().map(|row| row.room);
             rows.extend(page.rooms);
             match last.filter(|last| page.more && Some(*last) > after) {
+                Some(room) if rows.len() >= ROOMS_READ_MAX => return Err(Error::Contradiction { room }),
                 Some(last) => after = Some(last),
                 None => return Ok(rows),
             }
