@@ -11,7 +11,7 @@ use protocol::room::{ActError, CheckedRequest, Members, Standing, check_request}
 use protocol::statement::{Admit, Key, Op, Role};
 use protocol::words::words;
 
-use super::looks::confusable_with;
+use super::looks::Look;
 use super::select::{Named, select};
 use super::{SessionError, Thing};
 use crate::client::Client;
@@ -253,16 +253,16 @@ impl Client {
 
     /// Returns the requests as they are told.
     pub(crate) fn reported(&self, room: RoomId, gate: Gate) -> report::Requests {
-        let members = self.rooms[&room].present();
-        let others = gate.offered.iter().map(|request| (request.agent, request.name.as_str()));
-        let present = members.iter().map(|(agent, _)| (agent.id, agent.name.as_str()));
-        let names: Vec<_> = present.chain(others).collect();
-        let offered = gate.offered.iter().map(|request| report::JoinRequest {
+        let present = self.rooms[&room].present();
+        let inside = present.iter().map(|(agent, _)| Look::new(agent.id, &agent.name));
+        let asking = gate.offered.iter().map(|request| Look::new(request.agent, &request.name));
+        let all: Vec<_> = asking.chain(inside).collect();
+        let offered = gate.offered.iter().zip(&all).map(|(request, look)| report::JoinRequest {
             id: request.agent,
             name: request.name.clone(),
             words: words(&request.agent),
             first_seen: request.first_seen,
-            confusable_with: confusable_with((request.agent, &request.name), &names),
+            confusable_with: look.confusable_with(&all),
             auto: request.is_auto,
             was_removed: self.was_removed(room, request),
         });

@@ -3,27 +3,47 @@
 use protocol::key::AgentId;
 use unicode_security::skeleton;
 
-/// Returns the other names among `names` that can be taken for that of `one`.
-pub(super) fn confusable_with(one: (AgentId, &str), names: &[(AgentId, &str)]) -> Vec<String> {
-    let look = look(one.1);
-    let others = names.iter().filter(|(id, name)| *id != one.0 && is_in(&self::look(name), &look));
-    let mut found: Vec<_> = others.map(|(_, name)| (*name).to_owned()).collect();
-    found.sort();
-    found.dedup();
-    found
+/// A name, and what it looks like: that is dear, and found once for each.
+#[derive(Debug)]
+pub(super) struct Look<'a> {
+    of: AgentId,
+    name: &'a str,
+    /// The look without blanks, which do not catch the eye.
+    blankless: String,
+    words: Vec<String>,
 }
 
-/// Says whether who reads a name that looks like `one` may think of `other`: it is the same but for blanks, which do not catch
-/// the eye, or begins with it, or has it among its words.
-fn is_in(other: &str, one: &str) -> bool {
-    let blankless = |look: &str| look.split_whitespace().collect::<String>();
-    let (whole, part) = (blankless(one), blankless(other));
-    if whole == part || (part.chars().count() >= BEGINNING_CHARS_MIN && whole.starts_with(&part)) {
-        return true;
+impl<'a> Look<'a> {
+    pub(super) fn new(of: AgentId, name: &'a str) -> Self {
+        let look = look(name);
+        let words = look.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        Self {
+            of,
+            name,
+            blankless: look.split_whitespace().collect(),
+            words: words.map(str::to_owned).collect(),
+        }
     }
-    let words = |look| str::split(look, |c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    let (all, wanted): (Vec<_>, Vec<_>) = (words(one).collect(), words(other).collect());
-    !wanted.is_empty() && all.windows(wanted.len()).any(|some| some == wanted)
+
+    /// Returns the names of others among `all` that can be taken for this one.
+    pub(super) fn confusable_with(&self, all: &[Self]) -> Vec<String> {
+        let others = all.iter().filter(|other| other.of != self.of && self.brings_to_mind(other));
+        let mut found: Vec<_> = others.map(|other| other.name.to_owned()).collect();
+        found.sort();
+        found.dedup();
+        found
+    }
+
+    /// Says whether who reads this name may think of `other`: it is the same but for blanks, or begins with it, or has it among
+    /// its words.
+    fn brings_to_mind(&self, other: &Self) -> bool {
+        let (whole, part) = (&self.blankless, &other.blankless);
+        if whole == part || (part.chars().count() >= BEGINNING_CHARS_MIN && whole.starts_with(part)) {
+            return true;
+        }
+        let wanted = &other.words;
+        !wanted.is_empty() && self.words.windows(wanted.len()).any(|some| some == wanted)
+    }
 }
 
 /// Returns what a name looks like: two with the same can be taken for each other.
@@ -46,6 +66,7 @@ mod tests {
     fn names_that_look_like_another_or_hold_it_are_told_and_others_are_not() {
         let id = |seed: u8| AgentKey::from_seed(&[seed; 32]).public();
         let names = [(id(1), "ana/app"), (id(2), "ben/app"), (id(3), "ana/app"), (id(4), "Bill")];
+        let names = names.map(|(of, name)| Look::new(of, name));
         for (name, alike) in [
             ("ana/app", vec!["ana/app"]),
             // Cyrillic letters.
@@ -62,8 +83,8 @@ mod tests {
             ("ana", vec![]),
             ("ana/ben/app2", vec![]),
         ] {
-            assert_eq!(confusable_with((id(9), name), &names), alike, "{name}");
+            assert_eq!(Look::new(id(9), name).confusable_with(&names), alike, "{name}");
         }
-        assert_eq!(confusable_with((id(2), "ben/app"), &names), Vec::<String>::new(), "not with oneself");
+        assert_eq!(names[1].confusable_with(&names), Vec::<String>::new(), "not with oneself");
     }
 }
