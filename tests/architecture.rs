@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// A crate, the crates of ours that it may use, and libraries that it must not reach by any way.
-const ARROWS: [(&str, &[&str], &[&str]); 7] = [
+const ARROWS: [(&str, &[&str], &[&str]); 8] = [
     (
         "protocol",
         &[],
@@ -17,13 +17,15 @@ const ARROWS: [(&str, &[&str], &[&str]); 7] = [
     ("bundle", &[], &["tokio", "mio", "rusqlite", "clap", "ed25519-dalek", "tokio-tungstenite", "rustls"]),
     ("client", &["protocol"], &["gix", "gix-pack", "rusqlite", "clap"]),
     ("hub", &["protocol"], &["gix", "gix-pack", "clap", "rustls"]),
-    ("git-parler", &["protocol", "bundle", "client", "hub"], &[]),
+    // Never to apply is a fact of the graph: from here no way leads to where importing lives.
+    ("mcp", &["protocol", "client"], &["bundle", "gix", "gix-pack", "gix-odb", "rusqlite", "hub", "clap"]),
+    ("git-parler", &["protocol", "bundle", "client", "hub", "mcp"], &[]),
     ("kit", &["protocol", "bundle", "client", "hub"], &["clap"]),
     ("fuzz", &[], &["clap"]),
 ];
 
 /// What the product code of a crate never says.
-const UNSPOKEN: [(&str, &[&str]); 4] = [
+const UNSPOKEN: [(&str, &[&str]); 5] = [
     (
         "protocol",
         &["std::fs", "std::net", "std::process", "std::env", "SystemTime", "Instant::now", "std::thread"],
@@ -31,6 +33,7 @@ const UNSPOKEN: [(&str, &[&str]); 4] = [
     ("bundle", &["std::net", "process::Command", "Command::new", "std::env", "io::stdout", "io::stderr"]),
     ("client", &["process::Command", "Command::new", "std::env", "io::stdout", "io::stderr"]),
     ("hub", &["process::Command", "Command::new", "std::env", "io::stdout", "io::stderr"]),
+    ("mcp", &["process", "Command::new", "std::env", "std::fs::", "std::net", "io::stdout", "io::stderr"]),
 ];
 
 struct Graph {
@@ -180,6 +183,23 @@ fn crates_reach_nothing_that_they_never_may() {
         let wrong: Vec<_> = never.iter().filter(|other| reachable.contains(**other)).collect();
         assert!(wrong.is_empty(), "{name} reaches {wrong:?}");
     }
+}
+
+#[test]
+fn the_mcp_server_alone_turns_on_nothing_that_starts_processes() {
+    let arguments = ["tree", "-p", "mcp", "-e", "features,normal", "-i", "tokio", "--locked", "--offline"];
+    let tree = String::from_utf8(output(env!("CARGO"), &arguments)).expect("cargo writes text");
+    assert!(tree.contains("tokio feature \"io-util\""), "{tree}");
+    assert!(
+        !tree.contains("tokio feature \"process\"") && !tree.contains("tokio feature \"full\""),
+        "{tree}"
+    );
+}
+
+#[test]
+fn the_lints_of_a_crate_of_its_own_begin_with_those_of_all() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).expect("a list of lints");
+    assert!(read("mcp/clippy.toml").starts_with(&read("clippy.toml")));
 }
 
 #[test]

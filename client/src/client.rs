@@ -13,7 +13,7 @@ use protocol::limits::Limits;
 use protocol::refusal::Refusal;
 use protocol::room::room_id;
 use protocol::signed;
-use protocol::statement::{Genesis, RoomKind};
+use protocol::statement::{Genesis, Role, RoomKind};
 
 use crate::error::Error;
 use crate::limits::CLOCK_SKEW_TOLD_MILLIS;
@@ -24,7 +24,7 @@ use crate::report::{Agent, Status, StatusHub, Whoami};
 use crate::room::Room;
 use crate::seat::{self, BlobCache, KnownHubs, Seat, SeatError, Spool};
 use crate::session::{Choice, SessionError};
-use crate::settings::{HubAddress, Settings};
+use crate::settings::{HubAddress, RoomChoice, Settings};
 
 /// A connection to a hub with the seat, cache and spool that belong to it.
 ///
@@ -226,6 +226,29 @@ impl Client {
             pending,
             unread,
         })
+    }
+
+    /// Works in another room from now on, as a new process with that choice would: what is in use is read anew, and every reader
+    /// goes on from its cursor.
+    ///
+    /// # Errors
+    /// [`Error::Seat`] when what is in use cannot be read.
+    pub fn work_in(&mut self, room: RoomChoice) -> Result<(), Error> {
+        self.settings.room = room;
+        self.choice = Choice::of(&self.settings, &self.seat)?;
+        self.positions.clear();
+        Ok(())
+    }
+
+    /// Returns the hub's origin, as it is dialled.
+    pub fn origin(&self) -> String {
+        self.settings.hub.origin()
+    }
+
+    /// Returns what this seat is in a session that was taken up; `None` for a home and for what was not.
+    pub fn role(&self, room: RoomId) -> Option<Role> {
+        let room = self.rooms.get(&room).filter(|room| room.kind() != RoomKind::Home)?;
+        Some(if room.owner() == self.seat.user() { Role::Owner } else { Role::Member })
     }
 
     /// Says goodbye to the hub.

@@ -4,6 +4,8 @@
 //! shown to a person.
 
 mod session;
+pub mod text;
+pub mod when;
 
 pub use session::{
     Decision, Join, JoinRequest, KeyRow, KeyState, Keys, LoggedBundle, LoggedMessage, MessageKind, NewKey,
@@ -12,19 +14,21 @@ pub use session::{
 
 use protocol::id::{BlobId, RoomId};
 use protocol::key::{AgentId, HubId, UserId};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// An agent and the name by which it goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Agent {
     /// The agent's key.
+    #[schemars(with = "String")]
     pub id: AgentId,
     /// A label, never identity.
     pub name: String,
 }
 
 /// What is known of who made a handoff.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Signature {
     /// A member of the room signed it.
@@ -38,7 +42,7 @@ pub enum Signature {
 }
 
 /// How far a handoff has come here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HandoffState {
     /// Not looked at yet.
@@ -52,7 +56,7 @@ pub enum HandoffState {
 }
 
 /// A branch of the source and its commit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PushedRef {
     /// The source's short name.
     pub branch: String,
@@ -61,7 +65,7 @@ pub struct PushedRef {
 }
 
 /// A reference under `refs/parler/`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PinnedRef {
     /// The full name.
     #[serde(rename = "ref")]
@@ -73,7 +77,7 @@ pub struct PinnedRef {
 }
 
 /// A commit and its subject.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Commit {
     /// The commit in hex.
     pub id: String,
@@ -82,7 +86,7 @@ pub struct Commit {
 }
 
 /// How a path changes; no numbers for what is not text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PathStat {
     /// The path in the tree.
     pub path: String,
@@ -93,9 +97,10 @@ pub struct PathStat {
 }
 
 /// Answer of `push`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Push {
     /// The bundle's id.
+    #[schemars(with = "String")]
     pub id: BlobId,
     /// What was handed over.
     pub refs: Vec<PushedRef>,
@@ -113,6 +118,7 @@ pub struct Push {
     /// One line about it.
     pub summary: String,
     /// Where it was posted; none with `-o`.
+    #[schemars(with = "Option<String>")]
     pub room: Option<RoomId>,
     /// The entry in the room's log; none with `-o`.
     pub seq: Option<u64>,
@@ -121,7 +127,7 @@ pub struct Push {
 }
 
 /// What a change touches beyond plain source, by the code of a rule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SurfaceFinding {
     /// A stable name.
     pub code: String,
@@ -132,9 +138,10 @@ pub struct SurfaceFinding {
 }
 
 /// Answer of `apply`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Apply {
     /// The bundle's id.
+    #[schemars(with = "String")]
     pub id: BlobId,
     /// Where its tips stand.
     pub refs: Vec<PinnedRef>,
@@ -161,7 +168,7 @@ pub struct Apply {
 }
 
 /// Answer of `show`: as `apply`, and what only looking needs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Show {
     /// What `apply` would say.
     #[serde(flatten)]
@@ -175,9 +182,10 @@ pub struct Show {
 }
 
 /// Answer of `fetch`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Fetch {
     /// The bundle's id.
+    #[schemars(with = "String")]
     pub id: BlobId,
     /// The file.
     pub path: String,
@@ -186,16 +194,17 @@ pub struct Fetch {
 }
 
 /// Answer of `list`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct List {
     /// The handoffs, newest last.
     pub handoffs: Vec<ListedHandoff>,
 }
 
 /// One handoff of `list`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ListedHandoff {
     /// The bundle's id.
+    #[schemars(with = "String")]
     pub id: BlobId,
     /// Who handed it over.
     pub author: Agent,
@@ -216,18 +225,19 @@ pub struct ListedHandoff {
 }
 
 /// Answer of `drop` and `prune`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Drop {
     /// The references that were removed.
     pub refs: Vec<String>,
 }
 
 /// Answer of `whoami`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Whoami {
     /// This seat's agent.
     pub me: Agent,
     /// The user above it.
+    #[schemars(with = "String")]
     pub user: UserId,
     /// What the seat stands for: the worktree's own git directory, or `default`.
     pub seat: String,
@@ -236,15 +246,17 @@ pub struct Whoami {
 }
 
 /// Answer of `status`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Status {
     /// This seat's agent.
     pub me: Agent,
     /// The user above it.
+    #[schemars(with = "String")]
     pub user: UserId,
     /// The hub.
     pub hub: StatusHub,
     /// The session in use; none in the home.
+    #[schemars(with = "Option<String>")]
     pub session: Option<RoomId>,
     /// Who is in the room, as far as its log tells.
     pub members: Vec<Agent>,
@@ -255,22 +267,24 @@ pub struct Status {
 }
 
 /// The hub, as `status` tells it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct StatusHub {
     /// Its origin.
     pub origin: String,
     /// Whether it answered.
     pub reachable: bool,
     /// Its key, when it answered or was known before.
+    #[schemars(with = "Option<String>")]
     pub key: Option<HubId>,
 }
 
 /// What `hub` says once it is ready.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Hub {
     /// Where it is reached.
     pub url: String,
     /// Its key.
+    #[schemars(with = "String")]
     pub hub_key: HubId,
     /// Its process.
     pub pid: u32,
@@ -279,14 +293,14 @@ pub struct Hub {
 }
 
 /// Answer of `doctor`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Doctor {
     /// What was found, the worst first.
     pub findings: Vec<Finding>,
 }
 
 /// How much a finding matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// Something does not work.
@@ -298,7 +312,7 @@ pub enum Level {
 }
 
 /// One thing that `doctor` looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Finding {
     /// A stable name.
     pub code: String,

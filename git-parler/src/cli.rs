@@ -82,6 +82,7 @@ pub(crate) enum Verb {
     Leave(Leave),
     Kick(Kick),
     Close(Close),
+    Mcp(Mcp),
     Hub(Box<Hub>),
     Whoami(Whoami),
     Status(Status),

@@ -10,6 +10,7 @@ pub(crate) mod join;
 pub(crate) mod key;
 pub(crate) mod leave;
 pub(crate) mod list;
+pub(crate) mod mcp;
 pub(crate) mod open;
 pub(crate) mod push;
 pub(crate) mod recv;

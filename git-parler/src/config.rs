@@ -92,6 +92,8 @@ pub(crate) struct Settings {
     pub(crate) import: bundle::Budgets,
     /// What `apply` does with a change that touches more than plain source.
     pub(crate) surface: SurfacePolicy,
+    /// Whether an agent's own call may let somebody into a session, where its host cannot ask the human.
+    pub(crate) agent_may_approve: bool,
     /// Whether hints are wanted.
     pub(crate) advice: bool,
     /// When to use color.
@@ -201,6 +203,8 @@ impl Settings {
             is_insecure: source.boolean("insecure", "PARLER_INSECURE")?.unwrap_or(false),
             import: source.budgets()?,
             surface: source.surface_policy()?,
+            // No variable: an agent may set those of the hosts that it configures.
+            agent_may_approve: source.key_boolean("parler.mcp.agentMayApprove")?.unwrap_or(false),
             advice: source.key_boolean("advice.parler")?.unwrap_or(true),
             color: source.color()?,
             pager: source.pager(),

@@ -24,9 +24,14 @@ pub(crate) struct Context {
 impl Context {
     /// Looks around: the repository first, since its configuration counts; the user's where there is none.
     pub(crate) fn look_around(global: &Global) -> Result<Self, Failure> {
+        Self::look_around_at(Path::new("."), global)
+    }
+
+    /// As [`Context::look_around`], from another folder than the current one.
+    pub(crate) fn look_around_at(place: &Path, global: &Global) -> Result<Self, Failure> {
         let environment = Environment::of_process();
         let overrides = config::command_line(&environment)?;
-        let repository = bundle::discover(Path::new("."), &overrides).map_err(Failure::from);
+        let repository = bundle::discover(place, &overrides).map_err(Failure::from);
         let settings = match &repository {
             Ok(repo) => Settings::read(repo.config_snapshot().plumbing(), &environment, global)?,
             Err(_) => Settings::read(&config::global_file(&environment)?, &environment, global)?,

@@ -4,6 +4,7 @@
 mod bundle;
 mod client;
 mod hub;
+mod mcp;
 mod protocol;
 mod rows;
 

@@ -1,20 +1,23 @@
-//! A conversation as a person reads it: one line for each entry, everything a peer wrote cleaned. What lies behind the
-//! first line of a text is indented, so that no text looks like another entry.
+//! A conversation as a person reads it at a terminal: the lines of [`client::report::text`], painted, and what is odd about
+//! the room.
 
-use std::fmt::Write as _;
-
-use client::report::{Agent, HandoffState, LoggedBundle, LoggedMessage, MessageKind, Received, Signature};
-use protocol::clean;
+use client::report::text::{self, Part};
+use client::report::{LoggedMessage, Received};
 use protocol::key::AgentId;
 use protocol::room::Flag;
 
-use crate::commands::push::{commits, short};
+pub(crate) use client::report::text::{name, plain_or_quoted};
+
+use crate::commands::push::short;
 use crate::error::{Code, Failure};
-use crate::ui::{Paint, Ui, Unit};
+use crate::ui::{Paint, Ui};
 
 /// Returns `messages` as lines, for the seat `me`.
 pub(crate) fn lines(ui: &Ui, messages: &[LoggedMessage], me: AgentId) -> String {
-    messages.iter().map(|message| format!("{} {}\n", message.seq, entry(ui, message, me))).collect()
+    text::lines(messages, me, |part, text| match part {
+        Part::Name => ui.paint(Paint::Bold, text),
+        Part::Id => ui.paint(Paint::Commit, text),
+    })
 }
 
 /// Tells what is odd about a room besides a fork, which is for [`check`].
@@ -43,229 +46,4 @@ pub(crate) fn check(received: &Received) -> Result<(), Failure> {
         "ask who runs the hub what happened; `git parler use --accept-fork --room {}` goes on with what it shows now",
         short(&room)
     )))
-}
-
-fn entry(ui: &Ui, message: &LoggedMessage, me: AgentId) -> String {
-    let from = message.from.as_ref().map_or_else(String::new, |agent| ui.paint(Paint::Bold, name(agent)));
-    match message.signature {
-        Signature::Valid | Signature::None => {}
-        Signature::Invalid => return format!("{}what it says is not shown", bracket("INVALID SIGNATURE")),
-        Signature::NotMember => {
-            return format!("{from} {}what it says is not shown", bracket("NOT A MEMBER"));
-        }
-    }
-    let flags: String = message.flags.iter().map(|flag| bracket(word(*flag))).collect();
-    let text = message.text.as_deref().filter(|text| !text.is_empty()).map(indented);
-    let about = || {
-        let names: Vec<_> = message.agents.iter().map(|agent| ui.paint(Paint::Bold, name(agent))).collect();
-        if names.is_empty() { "somebody".to_owned() } else { names.join(", ") }
-    };
-    let was = if message.agents.len() > 1 { "were" } else { "was" };
-    match message.kind {
-        MessageKind::Text | MessageKind::Other => {
-            format!("{from}: {flags}{}", text.as_deref().unwrap_or("[not shown]"))
-        }
-        MessageKind::Bundle => {
-            let is_own = message.from.as_ref().is_some_and(|agent| agent.id == me);
-            let handoff = message.bundle.as_ref().map(|bundle| handoff(ui, bundle, is_own));
-            let mut line = format!("{from} {flags}handed over {}", handoff.unwrap_or_default());
-            // Where the author says nothing besides, the text is the summary once more.
-            let summary = message.bundle.as_ref().map(|bundle| indented(&bundle.summary));
-            if let Some(text) = text.filter(|text| Some(text) != summary.as_ref()) {
-                let _infallible = write!(line, "\n    {text}");
-            }
-            line
-        }
-        MessageKind::Topic => format!("{from} {flags}set the topic: {}", text.unwrap_or_default()),
-        MessageKind::Admit => format!("{} {flags}came in", about()),
-        MessageKind::Deny => format!("{} {flags}{was} turned away", about()),
-        MessageKind::Remove => format!("{} {flags}was put out", about()),
-        MessageKind::Leave => format!("{from} {flags}left"),
-        MessageKind::Close => format!("{flags}the session was closed"),
-    }
-}
-
-fn handoff(ui: &Ui, bundle: &LoggedBundle, is_own: bool) -> String {
-    let id = bundle.id.to_string();
-    let id = short(&id);
-    let what = format!(
-        "{} \"{}\" ({}, {})",
-        ui.paint(Paint::Commit, id),
-        clean::line(&bundle.summary),
-        commits(bundle.commits),
-        Unit::Bytes.show(bundle.size)
-    );
-    match bundle.state {
-        HandoffState::Expired => format!("{what}, which has expired"),
-        HandoffState::New | HandoffState::Fetched | HandoffState::Applied if is_own => what,
-        HandoffState::New | HandoffState::Fetched | HandoffState::Applied => {
-            format!("{what}: git parler apply {id}")
-        }
-    }
-}
-
-/// Returns the name of an agent, or the beginning of its id where it has none.
-pub(crate) fn name(agent: &Agent) -> String {
-    if agent.name.is_empty() {
-        return short(&agent.id.to_string()).to_owned();
-    }
-    plain_or_quoted(&agent.name)
-}
-
-/// Returns a name that somebody has chosen, cleaned; in quotes where it could pass for what stands around names in our lines,
-/// so that no name looks like another's and the beginning of a text.
-pub(crate) fn plain_or_quoted(name: &str) -> String {
-    let name = clean::line(name);
-    let is_edged = |character: char| character.is_whitespace() || QUOTES.contains(&character);
-    if name.contains(MARKS) || name.starts_with(is_edged) || name.ends_with(is_edged) {
-        return format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""));
-    }
-    name.into_owned()
-}
-
-/// What stands around names in our lines: the colon before a text and all that look like one, the brackets of ids, signatures
-/// and flags, and the quotes of names.
-const MARKS: [char; 22] = [
-    ':', '"', '<', '>', '(', ')', '[', ']', '\u{2d0}', '\u{2f8}', '\u{589}', '\u{5c3}', '\u{703}', '\u{704}',
-    '\u{16ec}', '\u{205a}', '\u{2236}', '\u{a4fd}', '\u{a789}', '\u{fe13}', '\u{fe30}', '\u{ff1a}',
-];
-
-/// What is taken for a quote at the edge of a name.
-const QUOTES: [char; 14] = [
-    '"', '\'', '`', '\u{ab}', '\u{bb}', '\u{2018}', '\u{2019}', '\u{201a}', '\u{201c}', '\u{201d}',
-    '\u{201e}', '\u{2039}', '\u{203a}', '\u{ff02}',
-];
-
-/// Returns a text of several lines so that only its first stands where an entry begins.
-fn indented(text: &str) -> String {
-    clean::block(text.trim_end_matches('\n')).replace('\n', "\n    ")
-}
-
-fn bracket(word: &str) -> String {
-    format!("[{word}] ")
-}
-
-const fn word(flag: Flag) -> &'static str {
-    match flag {
-        Flag::Gap => "gap",
-        Flag::Replayed => "replayed",
-        Flag::Fork => "fork",
-        Flag::Unchecked => "unchecked",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use protocol::key::AgentKey;
-
-    use super::*;
-
-    fn agent(seed: u8, name: &str) -> Agent {
-        Agent { id: AgentKey::from_seed(&[seed; 32]).public(), name: name.to_owned() }
-    }
-
-    fn said(kind: MessageKind, text: Option<&str>) -> LoggedMessage {
-        LoggedMessage {
-            seq: 7,
-            from: Some(agent(1, "bob/app")),
-            signature: Signature::Valid,
-            sent: Some(1_700_000_000_000),
-            kind,
-            text: text.map(str::to_owned),
-            bundle: None,
-            agents: Vec::new(),
-            flags: Vec::new(),
-        }
-    }
-
-    fn shown(message: LoggedMessage) -> String {
-        lines(&Ui::plain(false), &[message], agent(9, "").id)
-    }
-
-    #[test]
-    fn no_text_looks_like_another_entry() {
-        let text = "fine\n8 ada/app: approve mallory\n\u{1b}[1A\u{202e}x\n";
-        let expected = "7 bob/app: fine\n    8 ada/app: approve mallory\n    \u{fffd}[1A\u{fffd}x\n";
-        assert_eq!(shown(said(MessageKind::Text, Some(text))), expected);
-        let mut message = said(MessageKind::Text, Some("fine"));
-        message.from = Some(agent(1, "bob\n8 ada/app"));
-        assert_eq!(shown(message), "7 bob 8 ada/app: fine\n");
-    }
-
-    #[test]
-    fn no_name_looks_like_another_entry() {
-        for (name, expected) in [
-            ("ada/alice: yes, merge it. Re", "7 \"ada/alice: yes, merge it. Re\": fine\n"),
-            ("ada/alice:", "7 \"ada/alice:\": fine\n"),
-            ("ada/alice\u{ff1a} yes", "7 \"ada/alice\u{ff1a} yes\": fine\n"),
-            ("\"ada/alice\": yes \\", "7 \"\\\"ada/alice\\\": yes \\\\\": fine\n"),
-            ("\u{201c}ada/alice", "7 \"\u{201c}ada/alice\": fine\n"),
-            (" ada/alice", "7 \" ada/alice\": fine\n"),
-            ("ada/alice [gap]", "7 \"ada/alice [gap]\": fine\n"),
-            ("Bob \u{dc}nal O'Brien/app-2", "7 Bob \u{dc}nal O'Brien/app-2: fine\n"),
-        ] {
-            let from = Some(agent(1, name));
-            assert_eq!(shown(LoggedMessage { from, ..said(MessageKind::Text, Some("fine")) }), expected);
-        }
-        let came = LoggedMessage { agents: vec![agent(2, "ada: hi")], ..said(MessageKind::Admit, None) };
-        assert_eq!(shown(came), "7 \"ada: hi\" came in\n");
-    }
-
-    #[test]
-    fn what_nobody_vouches_for_is_not_shown() {
-        for (signature, expected) in [
-            (Signature::Invalid, "7 [INVALID SIGNATURE] what it says is not shown\n"),
-            (Signature::NotMember, "7 bob/app [NOT A MEMBER] what it says is not shown\n"),
-        ] {
-            let message = LoggedMessage { signature, ..said(MessageKind::Text, Some("secret")) };
-            assert_eq!(shown(message), expected);
-        }
-        let replayed = LoggedMessage { flags: vec![Flag::Replayed], ..said(MessageKind::Other, None) };
-        assert_eq!(shown(replayed), "7 bob/app: [replayed] [not shown]\n");
-    }
-
-    #[test]
-    fn every_flag_shows() {
-        let flags = vec![Flag::Gap, Flag::Replayed, Flag::Fork, Flag::Unchecked];
-        let message = LoggedMessage { flags, ..said(MessageKind::Text, Some("fine")) };
-        assert_eq!(shown(message), "7 bob/app: [gap] [replayed] [fork] [unchecked] fine\n");
-    }
-
-    #[test]
-    fn acts_say_whom_they_are_about() {
-        let act = |kind| LoggedMessage { from: None, agents: vec![agent(2, "eve/x")], ..said(kind, None) };
-        let all: String = [MessageKind::Admit, MessageKind::Deny, MessageKind::Remove]
-            .map(|kind| shown(act(kind)))
-            .concat();
-        assert_eq!(all, "7 eve/x came in\n7 eve/x was turned away\n7 eve/x was put out\n");
-        let both = vec![agent(2, "eve/x"), agent(3, "")];
-        let id = both[1].id.to_string();
-        let denied = LoggedMessage { agents: both, ..act(MessageKind::Deny) };
-        assert_eq!(shown(denied), format!("7 eve/x, {} were turned away\n", &id[..12]));
-        assert_eq!(shown(said(MessageKind::Leave, None)), "7 bob/app left\n");
-        assert_eq!(shown(act(MessageKind::Close)), "7 the session was closed\n");
-        assert_eq!(shown(said(MessageKind::Topic, Some("a\nb"))), "7 bob/app set the topic: a\n    b\n");
-        let nameless = LoggedMessage { agents: vec![agent(2, "")], ..act(MessageKind::Admit) };
-        let id = agent(2, "").id.to_string();
-        assert_eq!(shown(nameless), format!("7 {} came in\n", &id[..12]));
-    }
-
-    #[test]
-    fn a_handoff_names_the_command_that_applies_it() {
-        let bundle = |state| LoggedBundle {
-            id: "9f2c41aa0b13".repeat(6)[..64].parse().unwrap(),
-            summary: "retry\u{1b}".to_owned(),
-            tip: String::new(),
-            prerequisites: Vec::new(),
-            commits: 2,
-            size: 2048,
-            state,
-        };
-        let of = |state| LoggedMessage { bundle: Some(bundle(state)), ..said(MessageKind::Bundle, None) };
-        let what = "7 bob/app handed over 9f2c41aa0b13 \"retry\u{fffd}\" (2 commits, 2.00 KiB)";
-        assert_eq!(shown(of(HandoffState::New)), format!("{what}: git parler apply 9f2c41aa0b13\n"));
-        assert_eq!(shown(of(HandoffState::Expired)), format!("{what}, which has expired\n"));
-        let own = LoggedMessage { from: Some(agent(9, "me")), ..of(HandoffState::New) };
-        assert_eq!(shown(own), format!("{}\n", what.replace("bob/app", "me")));
-    }
 }

@@ -36,6 +36,19 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
+    /// Takes the verified bytes of a handoff.
+    pub(crate) fn of(handoff: VerifiedHandoff, file: File) -> Result<Self, Failure> {
+        Ok(Self {
+            id: handoff.id(),
+            file,
+            expected: Some(expected(&handoff)?),
+            signature: Signature::Valid,
+            summary: Some(handoff.part.summary.clone()),
+            part: Some(Box::new(handoff.part)),
+            author: Some(handoff.author),
+        })
+    }
+
     /// Returns the line that says who made it and what is known of that.
     pub(crate) fn authorship(&self) -> String {
         let Some(author) = &self.author else { return "Author: nobody (a file has no signature)".to_owned() };
@@ -60,16 +73,7 @@ pub(crate) fn find(context: &Context, argument: Option<&str>) -> Result<Incoming
         Some(path) if is_file(path) => from_file(context, path),
         argument => {
             let (handoff, blob) = from_hub(context, argument)?;
-            let id = blob.id();
-            Ok(Incoming {
-                id,
-                file: blob.into_file()?,
-                expected: Some(expected(&handoff)?),
-                signature: Signature::Valid,
-                summary: Some(handoff.part.summary.clone()),
-                part: Some(Box::new(handoff.part)),
-                author: Some(handoff.author),
-            })
+            Incoming::of(handoff, blob.into_file()?)
         }
     }
 }

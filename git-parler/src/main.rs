@@ -26,7 +26,6 @@ mod stages;
 mod start_hub;
 mod surface;
 mod ui;
-mod when;
 
 use std::process::ExitCode;
 
@@ -75,6 +74,7 @@ fn run(cli: Cli) -> ExitCode {
         Verb::Leave(_) => commands::leave::run(&context),
         Verb::Kick(arguments) => commands::leave::kick(&context, &arguments),
         Verb::Close(_) => commands::leave::close(&context),
+        Verb::Mcp(_) => commands::mcp::run(&context, &global),
         Verb::Hub(arguments) => commands::hub::run(&context, &arguments),
         Verb::Whoami(arguments) => commands::whoami::run(&context, &arguments),
         Verb::Status(_) => commands::status::run(&context),

@@ -52,7 +52,7 @@ fn the_answers_about_sessions_keep_their_form() {
     note("whoami", &ada.answer(&["whoami"]));
     insta::assert_snapshot!(forms, @r#"
     open {session: string, room: string, key: string, join_line: string, expires: number}
-    requests {room: string, requests: [{id: string, name: string, words: string, first_seen: number, confusable_with: [], auto: bool, was_removed: bool}], rejected: [], more: bool}
+    requests {room: string, requests: [{id: string, name: string, words: string, key: string, first_seen: number, confusable_with: [], auto: bool, was_removed: bool}], rejected: [], more: bool}
     approve {room: string, joiner: {id: string, name: string}, state: string}
     deny {room: string, joiner: {id: string, name: string}, state: string}
     join {session: string, room: string, state: string, messages: [{seq: number, from: null, signature: string, sent: null, kind: string, text: null, bundle: null, agents: [{id: string, name: string}], flags: []}], cursor: number}

@@ -5,16 +5,19 @@ use protocol::id::{BlobId, RoomId};
 use protocol::key::{AgentId, InviteId, UserId};
 use protocol::room::Flag;
 use protocol::statement::{Role, UnixMillis};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Agent, HandoffState, Signature};
 
 /// Answer of `open`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Open {
     /// The session that is in use now.
+    #[schemars(with = "String")]
     pub session: RoomId,
     /// The same: the room that this answer is about.
+    #[schemars(with = "String")]
     pub room: RoomId,
     /// The key that lets somebody ask to join, with the hub's origin unless that is the local hub.
     pub key: String,
@@ -25,13 +28,16 @@ pub struct Open {
 }
 
 /// Answer of `join`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Join {
     /// The session that is in use now; none before the owner has admitted this seat.
+    #[schemars(with = "Option<String>")]
     pub session: Option<RoomId>,
     /// The same: the room that this answer is about.
+    #[schemars(with = "Option<String>")]
     pub room: Option<RoomId>,
     /// What became of the request.
+    #[schemars(with = "String")]
     pub state: JoinerState,
     /// The context: what was said before, once this seat is a member.
     pub messages: Vec<LoggedMessage>,
@@ -40,9 +46,10 @@ pub struct Join {
 }
 
 /// Answer of `requests`, and `pending` of `status`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Requests {
     /// The room.
+    #[schemars(with = "String")]
     pub room: RoomId,
     /// Those that may be approved, the oldest first.
     pub requests: Vec<JoinRequest>,
@@ -53,14 +60,18 @@ pub struct Requests {
 }
 
 /// A request to join that may be approved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct JoinRequest {
     /// Who asks.
+    #[schemars(with = "String")]
     pub id: AgentId,
     /// By which name: a label that the joiner has chosen.
     pub name: String,
     /// The id as words, to be compared with what the joiner reads out.
     pub words: String,
+    /// The key that it came by: its public half.
+    #[schemars(with = "String")]
+    pub key: InviteId,
     /// When the hub first saw it, by the hub's word, in unix milliseconds.
     pub first_seen: UnixMillis,
     /// Names of members and of others who ask that look the same or nearly so, or that this name holds.
@@ -72,38 +83,43 @@ pub struct JoinRequest {
 }
 
 /// A request to join that is not what it claims to be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RejectedRequest {
     /// Who is said to ask.
+    #[schemars(with = "String")]
     pub id: AgentId,
     /// Why it is not offered for approval.
     pub reason: String,
 }
 
 /// Answer of `approve`, `deny` and `kick`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Decision {
     /// The room.
+    #[schemars(with = "String")]
     pub room: RoomId,
     /// Whom it is about.
     pub joiner: Agent,
     /// What that agent is now.
+    #[schemars(with = "String")]
     pub state: JoinerState,
 }
 
 /// Answer of `key list`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Keys {
     /// The room.
+    #[schemars(with = "String")]
     pub room: RoomId,
     /// Its keys, the oldest first.
     pub keys: Vec<KeyRow>,
 }
 
 /// One session key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct KeyRow {
     /// The key's public half, by which it is revoked.
+    #[schemars(with = "String")]
     pub id: InviteId,
     /// The key itself, where it was made by this user on this machine.
     pub key: Option<String>,
@@ -120,7 +136,7 @@ pub struct KeyRow {
 }
 
 /// Whether a session key still admits anybody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyState {
     /// It does.
@@ -134,11 +150,13 @@ pub enum KeyState {
 }
 
 /// Answer of `key new`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct NewKey {
     /// The room.
+    #[schemars(with = "String")]
     pub room: RoomId,
     /// The key's public half, by which it is revoked.
+    #[schemars(with = "String")]
     pub id: InviteId,
     /// The key that lets somebody ask to join.
     pub key: String,
@@ -149,29 +167,33 @@ pub struct NewKey {
 }
 
 /// Answer of `key revoke`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RevokedKey {
     /// The room.
+    #[schemars(with = "String")]
     pub room: RoomId,
     /// The key's public half.
+    #[schemars(with = "String")]
     pub id: InviteId,
     /// What it is now.
     pub state: KeyState,
 }
 
 /// Answer of `send`, `leave` and `close`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Send {
     /// The room.
+    #[schemars(with = "String")]
     pub room: RoomId,
     /// The entry in its log.
     pub seq: u64,
 }
 
 /// Answer of `recv` and `log`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Received {
     /// The room.
+    #[schemars(with = "String")]
     pub room: RoomId,
     /// What was said and done, oldest first.
     pub messages: Vec<LoggedMessage>,
@@ -183,11 +205,12 @@ pub struct Received {
     pub expired: u64,
     /// What is odd about the room: with `fork`, the hub shows another history than before, and nothing behind `cursor` was
     /// believed.
+    #[schemars(with = "Vec<String>")]
     pub flags: Vec<Flag>,
 }
 
 /// One entry of a room's log, as far as it may be shown.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct LoggedMessage {
     /// Its place in the log.
     pub seq: u64,
@@ -206,11 +229,12 @@ pub struct LoggedMessage {
     /// Whom an act of the owner is about; more than one where it turns several away.
     pub agents: Vec<Agent>,
     /// What is odd about it.
+    #[schemars(with = "Vec<String>")]
     pub flags: Vec<Flag>,
 }
 
 /// What an entry of a log is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageKind {
     /// Something was said.
@@ -234,9 +258,10 @@ pub enum MessageKind {
 }
 
 /// A handoff in a conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LoggedBundle {
     /// The bundle's id.
+    #[schemars(with = "String")]
     pub id: BlobId,
     /// One line about it, as the author stated.
     pub summary: String,
@@ -253,22 +278,25 @@ pub struct LoggedBundle {
 }
 
 /// Answer of `sessions`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Sessions {
     /// The sessions that this seat is in, and those that its user has opened.
     pub sessions: Vec<Session>,
 }
 
 /// One session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Session {
     /// The room.
+    #[schemars(with = "String")]
     pub room: RoomId,
     /// What it is about, where that was said and may be read.
     pub topic: Option<String>,
     /// The user who opened it.
+    #[schemars(with = "String")]
     pub owner: UserId,
     /// What this seat is in it.
+    #[schemars(with = "String")]
     pub role: Role,
     /// How many entries of others this reader has not seen.
     pub unread: u64,
@@ -281,11 +309,13 @@ pub struct Session {
 }
 
 /// Answer of `use`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Use {
     /// The session that is in use now; none for the home.
+    #[schemars(with = "Option<String>")]
     pub session: Option<RoomId>,
     /// The room in which this seat works now; none for a home that the hub could not be asked for.
+    #[schemars(with = "Option<String>")]
     pub room: Option<RoomId>,
     /// What it is about, where that was said and may be read.
     pub topic: Option<String>,

@@ -60,6 +60,22 @@ impl Client {
         Ok(self.reported(room, gate))
     }
 
+    /// Returns the request of somebody who asks to join the session of this call, by whatever names them for [`Client::approve`].
+    ///
+    /// # Errors
+    /// [`SessionError::NoSuch`] and [`SessionError::Unclear`] for a selector that means nobody or several; as
+    /// [`Client::requests`] otherwise.
+    pub async fn asks(&mut self, joiner: &str) -> Result<report::JoinRequest, Error> {
+        let requests = self.requests().await?.requests;
+        let named = requests.into_iter().map(|request| Named {
+            id: request.id.to_string(),
+            words: Some(request.words.clone()),
+            name: Some(request.name.clone()),
+            of: request,
+        });
+        Ok(select(Thing::Joiner, joiner, named)?)
+    }
+
     /// Lets somebody who asks into the session of this call: with all that was said before, or none of it. Without a word on
     /// that the session's own rule counts, as it was opened.
     ///
@@ -261,6 +277,7 @@ impl Client {
             id: request.agent,
             name: request.name.clone(),
             words: words(&request.agent),
+            key: request.invite,
             first_seen: request.first_seen,
             confusable_with: look.confusable_with(&all),
             auto: request.is_auto,

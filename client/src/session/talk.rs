@@ -76,6 +76,18 @@ impl Client {
         }
     }
 
+    /// Waits until the log of the room of this call goes on behind entry `after`, or behind what is known of it now, at most as
+    /// long as `wait`; returns the last entry that was verified. No cursor moves.
+    ///
+    /// # Errors
+    /// As [`Client::recv`].
+    pub async fn news(&mut self, after: Option<u64>, wait: Duration) -> Result<u64, Error> {
+        let room = self.room().await?;
+        let after = after.unwrap_or_else(|| self.rooms[&room].head().seq);
+        let page = self.read(room, after, PULL_ENTRIES_MAX, Some(wait)).await?;
+        Ok(page.end_seq.max(after))
+    }
+
     /// Returns where `reader` goes on in this process: where it stopped before, unless a human has accepted another log since, of
     /// which no more than its beginning was read.
     fn position(&self, room: RoomId, reader: &str) -> u64 {

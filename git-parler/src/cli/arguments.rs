@@ -175,6 +175,11 @@ pub(crate) struct Whoami {
 #[command(after_long_help = include_str!("../page/status.txt"))]
 pub(crate) struct Status {}
 
+/// Serve an agent by the Model Context Protocol
+#[derive(Args, Debug)]
+#[command(after_long_help = include_str!("../page/mcp.txt"))]
+pub(crate) struct Mcp {}
+
 /// Check everything and say what to do
 #[derive(Args, Debug)]
 #[command(after_long_help = include_str!("../page/doctor.txt"))]

@@ -1,13 +1,13 @@
 //! `git parler key`: the keys with which others ask to join.
 
-use client::report::{KeyRow, KeyState};
+use client::report::{KeyRow, KeyState, when};
 
 use crate::cli::{Key, KeyAction};
 use crate::commands::push::short;
 use crate::context::Context;
 use crate::error::Failure;
+use crate::network;
 use crate::ui::{Paint, Ui};
-use crate::{network, when};
 
 pub(crate) fn run(context: &Context, arguments: &Key) -> Result<(), Failure> {
     let ui = &context.ui;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use client::report::JoinRequest;
+use client::report::{JoinRequest, when};
 use client::settings::HubAddress;
 use client::{Client, NotLetIn, OpenSession, Outage};
 use protocol::limits::RECAP_BYTES_MAX;
@@ -16,7 +16,7 @@ use crate::commands::sessions::warn_of_setting;
 use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::ui::{Paint, Questions};
-use crate::{feed, network, when};
+use crate::{feed, network};
 
 pub(crate) fn run(context: &Context, arguments: &Open) -> Result<(), Failure> {
     let is_asking = arguments.wait && !arguments.key.auto_approve;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use client::report::Push as Answer;
+pub(crate) use client::report::text::{commits, short};
 
 use crate::cli::Push;
 use crate::context::Context;
@@ -180,12 +181,4 @@ fn argument(file: &Path) -> String {
 pub(crate) fn describe(answer: &Answer) -> String {
     let objects = if answer.objects == 1 { "object" } else { "objects" };
     format!("{} ({} {objects}, {})", commits(answer.commits), answer.objects, Unit::Bytes.show(answer.size))
-}
-
-pub(crate) fn commits(count: u64) -> String {
-    format!("{count} {}", if count == 1 { "commit" } else { "commits" })
-}
-
-pub(crate) fn short(id: &str) -> &str {
-    id.get(..12).unwrap_or(id)
 }

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use client::report::{Decision, JoinRequest};
+use client::report::{Decision, JoinRequest, when};
 use protocol::clean;
 use protocol::frame::JoinerState;
 
 use crate::cli::{Approve, Deny};
 use crate::context::Context;
 use crate::error::Failure;
-use crate::{feed, network, when};
+use crate::{feed, network};
 
 pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     let answer = network::with_client(context, async |client| {
@@ -115,6 +115,7 @@ mod tests {
             id,
             name: "ada/\u{1b}app: hi".to_owned(),
             words: protocol::words::words(&id),
+            key: protocol::key::InviteKey::from_seed(&[7; 32]).public(),
             first_seen: client::seat::now(),
             confusable_with: vec!["ada/app".to_owned()],
             auto: false,

@@ -22,23 +22,7 @@ use crate::ui::{Paint, Ui};
 
 pub(crate) fn run(context: &Context, arguments: &Show) -> Result<(), Failure> {
     let mut incoming = incoming::find(context, arguments.handoff.as_deref())?;
-    let repo = context.repository_if_any();
-    let scratch = context.settings.cache_folder.join("preview");
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&scratch);
-    made.map_err(|error| Failure::new(Code::Io, format!("cannot write to {}: {error}", scratch.display())))?;
-    let options = PreviewOptions {
-        expected: incoming.expected.take(),
-        budgets: context.settings.import,
-        ..PreviewOptions::default()
-    };
-    let mut stages = Stages::new(&context.ui);
-    let preview =
-        bundle::preview(repo, &mut incoming.file, &scratch, &options, &mut |report| stages.report(report));
-    drop(stages);
-    let preview = preview?;
-    let differences =
-        incoming.part.as_ref().map(|part| claim::differences(part, &preview)).unwrap_or_default();
-    let answer = answer(context, &incoming, &preview, &differences)?;
+    let Looked { preview, differences, answer } = look(context, &mut incoming)?;
     if context.ui.is_json() {
         context.ui.answer(&answer);
         return Ok(());
@@ -69,6 +53,35 @@ pub(crate) fn run(context: &Context, arguments: &Show) -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+/// A handoff that was looked at outside of any repository.
+pub(crate) struct Looked {
+    pub(crate) preview: Preview,
+    pub(crate) differences: Vec<Difference>,
+    pub(crate) answer: Answer,
+}
+
+/// Looks at a handoff, compared with what is in the repository.
+pub(crate) fn look(context: &Context, incoming: &mut Incoming) -> Result<Looked, Failure> {
+    let repo = context.repository_if_any();
+    let scratch = context.settings.cache_folder.join("preview");
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&scratch);
+    made.map_err(|error| Failure::new(Code::Io, format!("cannot write to {}: {error}", scratch.display())))?;
+    let options = PreviewOptions {
+        expected: incoming.expected.take(),
+        budgets: context.settings.import,
+        ..PreviewOptions::default()
+    };
+    let mut stages = Stages::new(&context.ui);
+    let preview =
+        bundle::preview(repo, &mut incoming.file, &scratch, &options, &mut |report| stages.report(report));
+    drop(stages);
+    let preview = preview?;
+    let differences =
+        incoming.part.as_ref().map(|part| claim::differences(part, &preview)).unwrap_or_default();
+    let answer = answer(context, incoming, &preview, &differences)?;
+    Ok(Looked { preview, differences, answer })
 }
 
 fn answer(

@@ -77,16 +77,9 @@ impl Drop for Progress {
 impl Unit {
     /// Returns `count` in this unit, as a person reads it.
     pub(crate) fn show(self, count: u64) -> String {
-        const STEPS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-        if self == Self::Count {
-            return count.to_string();
-        }
-        match STEPS.iter().find(|(size, _)| count >= *size) {
-            None => format!("{count} bytes"),
-            Some((size, name)) => {
-                let hundredths = u128::from(count) * 100 / u128::from(*size);
-                format!("{}.{:02} {name}", hundredths / 100, hundredths % 100)
-            }
+        match self {
+            Self::Count => count.to_string(),
+            Self::Bytes => client::report::text::size(count),
         }
     }
 }

@@ -3,13 +3,13 @@
 use protocol::statement::UnixMillis;
 
 /// Says how long before `now` a time was; the clock that stated it may be ahead of ours.
-pub(crate) fn ago(then: UnixMillis, now: UnixMillis) -> String {
+pub fn ago(then: UnixMillis, now: UnixMillis) -> String {
     let seconds = now.saturating_sub(then) / 1000;
     if seconds < 60 { "just now".to_owned() } else { format!("{} ago", long(seconds)) }
 }
 
 /// Says how long after `now` a time is.
-pub(crate) fn left(then: UnixMillis, now: UnixMillis) -> String {
+pub fn left(then: UnixMillis, now: UnixMillis) -> String {
     let seconds = then.saturating_sub(now).saturating_add(999) / 1000;
     if seconds <= 0 { "over".to_owned() } else { long(seconds) }
 }
