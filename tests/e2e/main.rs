@@ -8,6 +8,7 @@ mod handoff;
 mod kill_apply;
 mod lies;
 mod local_hub;
+mod mcp;
 mod people;
 mod places;
 mod served;

@@ -1,0 +1,15 @@
+//! The MCP server from outside: what a host says and hears, in both eras.
+
+mod agent;
+mod bad_input;
+mod door;
+mod handing;
+mod reading;
+mod resources;
+
+pub(crate) use agent::Agent;
+
+/// Returns the path of a file that is compared with what the server says.
+pub(crate) fn golden(name: &str) -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/mcp").join(name)
+}
