@@ -196,14 +196,14 @@ impl Client {
     }
 
     /// Says who is where: this seat, its user, the hub, who is in the room of this call, who asks to join it, and how much of
-    /// it the reader `cli` has not seen.
+    /// it `reader` has not seen.
     ///
     /// # Errors
     /// As [`Client::room`].
-    pub async fn status(&mut self) -> Result<Status, Error> {
+    pub async fn status(&mut self, reader: &str) -> Result<Status, Error> {
         let room = self.room().await?;
         let me = self.me();
-        let unread = self.unread(room).await?;
+        let unread = self.unread(room, reader).await?;
         let (kind, owner) = (self.rooms[&room].kind(), self.rooms[&room].owner());
         let mut members: Vec<_> = self.rooms[&room].present().into_iter().map(|(agent, _)| agent).collect();
         if !members.iter().any(|member| member.id == me.id) {
@@ -355,6 +355,6 @@ pub(crate) fn as_of_key(settings: &Settings, error: LinkError) -> LinkError {
     }
 }
 
-/// The reader whose cursor `status` looks at.
-pub(crate) const READER: &str = "cli";
+/// The person at the terminal, as a reader.
+pub const READER: &str = "cli";
 const DAY_MILLIS: i64 = 24 * 3600 * 1000;

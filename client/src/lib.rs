@@ -21,7 +21,7 @@ pub mod seat;
 mod session;
 pub mod settings;
 
-pub use client::{Client, known_hub_key, whoami};
+pub use client::{Client, READER, known_hub_key, whoami};
 pub use error::{Candidate, Error};
 pub use handoffs::VerifiedHandoff;
 pub use link::transfer::Progress;

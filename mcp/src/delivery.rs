@@ -9,8 +9,10 @@ use rmcp::model::{JsonRpcMessage, RequestId};
 use rmcp::service::{RoleServer, RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
+use tokio::task::JoinSet;
 
 use crate::clients::Lent;
+use crate::limits::SETTLE_TIME_MAX;
 
 /// The reader whose cursor the tools move, so that no message is taken from the person at the terminal.
 pub(crate) const READER: &str = "mcp";
@@ -19,6 +21,8 @@ pub(crate) const READER: &str = "mcp";
 #[derive(Clone, Default)]
 pub(crate) struct Deliveries {
     under_way: Arc<Mutex<HashMap<RequestId, Delivery>>>,
+    /// Cursors that are being moved.
+    moving: Arc<Mutex<JoinSet<()>>>,
     turns: Arc<Mutex<HashMap<RoomId, Arc<Turn<()>>>>>,
 }
 
@@ -55,12 +59,24 @@ impl Deliveries {
     }
 
     /// Moves the cursor behind what was written.
-    async fn written(&self, request: &RequestId) {
+    fn written(&self, request: &RequestId) {
         let Some(Delivery { mut client, room, cursor, _turn }) = self.take(request) else { return };
-        // What was shown counts as shown on this machine, whether the hub hears of it or not; a file that cannot be written
-        // brings the same messages once more.
-        client.ack(room, READER, cursor).await.ok();
-        client.give_back().await;
+        let mut moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+        while moving.try_join_next().is_some() {}
+        moving.spawn(async move {
+            // What was shown counts as shown on this machine, whether the hub hears of it or not; a file that cannot be written
+            // brings the same messages once more.
+            client.ack(room, READER, cursor).await.ok();
+            client.give_back().await;
+        });
+    }
+
+    /// Waits for the cursors that are being moved, so that what a host has seen before it ends the server comes no second time.
+    pub(crate) async fn settle(&self) {
+        let mut moving = std::mem::take(&mut *self.moving.lock().unwrap_or_else(PoisonError::into_inner));
+        let all = async { while moving.join_next().await.is_some() {} };
+        // A hub that does not answer keeps no host waiting.
+        tokio::time::timeout(SETTLE_TIME_MAX, all).await.ok();
     }
 }
 
@@ -85,7 +101,7 @@ impl<T: Transport<RoleServer> + 'static> Transport<RoleServer> for Telling<T> {
         async move {
             written.await?;
             if let Some(request) = answered {
-                deliveries.written(&request).await;
+                deliveries.written(&request);
             }
             Ok(())
         }

@@ -24,6 +24,8 @@ pub(crate) const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 pub(crate) const TRANSFER_PROGRESS_EVERY: Duration = Duration::from_millis(250);
 /// How long a human is given to answer a question.
 pub(crate) const QUESTION_TIME_MAX: Duration = Duration::from_secs(10 * 60);
+/// How long the end of a server waits for cursors that are being moved.
+pub(crate) const SETTLE_TIME_MAX: Duration = Duration::from_secs(1);
 /// How many resources are watched for a client at once.
 pub(crate) const SUBSCRIPTIONS_MAX: usize = 4;
 /// The longest life of a session key that a tool makes, in seconds: 30 days.

@@ -108,6 +108,7 @@ impl Server {
     /// Says goodbye to every hub.
     pub(crate) async fn close(&self) {
         self.0.watches.end();
+        self.0.deliveries.settle().await;
         self.0.clients.close().await;
     }
 }

@@ -52,11 +52,12 @@ fn run(options: &Options) -> Outcome<()> {
     let ground = Ground::prepare(options)?;
     let mut table = Table::default();
     type Part = fn(&Ground, &mut Table) -> Outcome<()>;
-    let parts: [(&str, Part); 6] = [
+    let parts: [(&str, Part); 7] = [
         ("create", bundles::create),
         ("apply", bundles::apply),
         ("handoff", handoff::compare),
         ("start", program::start),
+        ("mcp", program::mcp),
         ("hub", program::hub_start),
         ("memory", program::hub_memory),
     ];
@@ -119,7 +120,7 @@ cargo bench -p git-parler --bench processes -- [<option>…] [<repository>]
 
 Without a repository, a seeded one serves.
   --rounds <n>      how often everything is run, in turns [default: 7]
-  --only <part>     create, apply, handoff, start, hub or memory
+  --only <part>     create, apply, handoff, start, mcp, hub or memory
   --json <file>     write the results there as well
   --program <path>  another git-parler than the one just built
   --smallest        each part once on little, to see that it works";

@@ -1,7 +1,7 @@
 //! The program by itself: how fast it starts, how fast a hub accepts, and what a large transfer costs a hub's memory.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Instant;
@@ -25,6 +25,51 @@ pub(crate) fn start(ground: &Ground, table: &mut Table) -> Outcome<()> {
     table.cost("--version", Measure::Wall, &costs, None);
     table.cost("--version", Measure::Peak, &costs, None);
     Ok(())
+}
+
+/// Measures the MCP server: from its start to its first answer, and to that of a tool which needs the local hub, with its memory.
+pub(crate) fn mcp(ground: &Ground, table: &mut Table) -> Outcome<()> {
+    let (mut first, mut tool, mut memory) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ground.rounds {
+        let mut command = ground.env.command(&ground.program);
+        command.arg("mcp").current_dir(ground.env.root()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let began = Instant::now();
+        let mut process = command.spawn()?;
+        let mut input = process.stdin.take().ok_or("a server without input")?;
+        let mut output = BufReader::new(process.stdout.take().ok_or("a server without output")?);
+        let mut ask = |method: &str, params: &str| -> Outcome<f64> {
+            let meta = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}"#;
+            writeln!(
+                input,
+                r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{{params}"_meta":{{{meta}}}}}}}"#
+            )?;
+            let mut line = String::new();
+            output.read_line(&mut line)?;
+            let answer: Value = serde_json::from_str(&line)?;
+            if answer.get("result").is_none() {
+                return Err(line.into());
+            }
+            Ok(milliseconds(began.elapsed()))
+        };
+        first.push(ask("server/discover", "")?);
+        let status = fs::read_to_string(format!("/proc/{}/status", process.id()))?;
+        memory.push(mebibytes(&status, "VmHWM")?);
+        let asked = milliseconds(began.elapsed());
+        tool.push(ask("tools/call", r#""name":"parler_status","arguments":{},"#)? - asked);
+        drop(input);
+        process.wait()?;
+    }
+    table.alone("MCP server, start to first answer", "wall ms", first, Some(100.0));
+    table.alone("MCP server, at its first answer", "peak MiB", memory, Some(16.0));
+    table.alone("MCP server, first tool with its connection", "wall ms", tool, None);
+    Ok(())
+}
+
+/// Returns a figure of a `/proc/<pid>/status`, in MiB.
+fn mebibytes(status: &str, name: &str) -> Outcome<f64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such figure")?;
+    let kib: f64 = line.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?;
+    Ok(kib / 1024.0)
 }
 
 /// A hub on a port of its own; it ends with this.
@@ -54,9 +99,7 @@ impl Hub {
     /// Returns a figure of `/proc/<pid>/status` in MiB.
     fn memory(&self, name: &str) -> Outcome<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such figure")?;
-        let kib: f64 = line.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?;
-        Ok(kib / 1024.0)
+        mebibytes(&status, name)
     }
 
     /// Has the system forget the peak so far.

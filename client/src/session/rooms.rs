@@ -13,7 +13,7 @@ use protocol::statement::{Genesis, LogPoint, Role, RoomKind};
 use super::record::JoinFile;
 use super::select::{Named, select};
 use super::{SessionError, Thing};
-use crate::client::Client;
+use crate::client::{Client, READER};
 use crate::error::Error;
 use crate::limits::{ROOMS_READ_MAX, TOPIC_ENTRIES_MAX, UNREAD_PAGES_MAX};
 use crate::link::LinkError;
@@ -138,7 +138,7 @@ impl Client {
                 continue;
             }
             let topic = self.topic(row.room).await?;
-            let unread = self.unread(row.room).await?;
+            let unread = self.unread(row.room, READER).await?;
             let room = &self.rooms[&row.room];
             let is_owner = genesis.by() == self.seat.user();
             sessions.push(report::Session {
@@ -367,10 +367,10 @@ impl Client {
 
     /// Counts the entries behind a reader's cursor that are not this seat's own. Headers travel only; of very many some
     /// are counted without a look.
-    pub(crate) async fn unread(&mut self, id: RoomId) -> Result<u64, Error> {
+    pub(crate) async fn unread(&mut self, id: RoomId, reader: &str) -> Result<u64, Error> {
         let own = self.own_acts(id)?;
         let (me, end) = (self.seat.agent(), self.rooms[&id].head().seq);
-        let (mut at, mut count) = (self.rooms[&id].cursor(crate::client::READER), 0);
+        let (mut at, mut count) = (self.rooms[&id].cursor(reader), 0);
         for _ in 0..UNREAD_PAGES_MAX {
             if at >= end {
                 return Ok(count);

@@ -45,7 +45,7 @@ async fn one_seat_pushes_and_another_lists_finds_and_fetches() {
     blob.reader().read_to_end(&mut content).unwrap();
     assert_eq!(content, bytes(50_000, 3));
     assert_eq!(two.find(found.id().into()).await.unwrap().report().state, HandoffState::Fetched);
-    let status = two.status().await.unwrap();
+    let status = two.status("cli").await.unwrap();
     let names: Vec<_> = status.members.iter().map(|m| m.name.as_str()).collect();
     assert_eq!((names, status.unread), (vec!["ana/one", "ana/two"], 7));
 }

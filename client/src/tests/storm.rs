@@ -256,7 +256,7 @@ async fn a_cursor_that_the_hub_moves_hides_nothing_and_brings_nothing_back() {
         let expected = if cursor == 0 { vec!["one", "two"] } else { vec![text] };
         assert_eq!(hear().await, expected);
         let mut client = connect(&talk.weather, ben, 1).await.unwrap();
-        assert_eq!(client.status().await.unwrap().unread, 0);
+        assert_eq!(client.status("cli").await.unwrap().unread, 0);
         assert_eq!(client.sessions().await.unwrap().sessions[0].unread, 0);
     }
 }

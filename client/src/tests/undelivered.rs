@@ -129,7 +129,7 @@ async fn nothing_goes_out_by_itself_where_another_history_was_seen() {
     hub.repent();
     // To look is no word for it.
     assert_eq!(ben.recv("cli", 9, None).await.unwrap().flags, [Flag::Fork]);
-    assert_eq!(ben.status().await.unwrap().session, Some(room));
+    assert_eq!(ben.status("cli").await.unwrap().session, Some(room));
     assert_eq!((hub.end(room), ben.spooled(room)), (before, 1));
     ben.accept_fork().await.unwrap();
     assert_eq!(texts(&mut ben).await, ["later"]);

@@ -97,7 +97,7 @@ async fn the_first_command_starts_a_hub_and_hands_code_to_another_seat() {
     let found = two.find(part.blob.to_string()[..6].parse().unwrap()).await.unwrap();
     assert_eq!(found, listed[0]);
     assert_eq!(two.fetch(&found, None).await.unwrap().size(), 100_000);
-    assert_eq!(two.status().await.unwrap().unread, 1);
+    assert_eq!(two.status("cli").await.unwrap().unread, 1);
     assert_eq!(control.starts.load(Ordering::SeqCst), 1);
     one.close().await;
     two.close().await;

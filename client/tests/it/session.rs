@@ -83,11 +83,11 @@ async fn two_people_meet_by_a_key_an_approval_and_a_backlog() {
     let received = ana.recv("cli", 100, None).await.unwrap();
     assert_eq!(lines(&received), ["ben/app Bundle change 1"], "neither her own messages nor her own act");
     assert_eq!(received.messages[0].bundle.as_ref().unwrap().id, part.blob);
-    let status = ana.status().await.unwrap();
+    let status = ana.status("cli").await.unwrap();
     let names: Vec<_> = status.members.iter().map(|member| member.name.as_str()).collect();
     assert_eq!((names, status.session, status.unread), (vec!["ana/app", "ben/app"], Some(open.room), 1));
     ana.ack(open.room, "cli", received.cursor).await.unwrap();
-    assert_eq!(ana.status().await.unwrap().unread, 0);
+    assert_eq!(ana.status("cli").await.unwrap().unread, 0);
     // Another process, which has looked at no room yet.
     let mut fresh = scene.owner("app").await;
     assert_eq!(fresh.find(part.blob.into()).await.unwrap().room, open.room);

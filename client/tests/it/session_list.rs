@@ -20,7 +20,7 @@ async fn large_messages_of_ones_own_do_not_hide_that_nothing_is_unread() {
     for _ in 0..15 {
         ana.send(&"m".repeat(60_000)).await.unwrap();
     }
-    assert_eq!(ana.status().await.unwrap().unread, 1);
+    assert_eq!(ana.status("cli").await.unwrap().unread, 1);
     assert_eq!(ana.sessions().await.unwrap().sessions[0].unread, 1);
     scene.hub.kill();
 }

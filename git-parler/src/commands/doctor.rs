@@ -92,7 +92,7 @@ fn identity(context: &Context) -> Finding {
 }
 
 fn hub(context: &Context) -> Finding {
-    let asked = network::with_client(context, async |client| Ok(client.status().await?));
+    let asked = network::with_client(context, async |client| Ok(client.status(client::READER).await?));
     match asked {
         Ok(status) => fine("hub", format!("the hub {} answers", status.hub.origin)),
         Err(failure) => broken("hub", failure),

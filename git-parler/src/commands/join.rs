@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use client::report::Join as Answer;
-use client::{Client, JoinOutcome, Outage};
+use client::{Client, JoinOutcome, Outage, READER};
 use protocol::frame::JoinerState;
 use protocol::id::RoomId;
 use protocol::invite::SessionKey;
@@ -14,7 +14,6 @@ use protocol::words::words;
 
 use crate::cli::Join;
 use crate::commands::push::short;
-use crate::commands::recv::READER;
 use crate::commands::send::text_of;
 use crate::commands::sessions::warn_of_setting;
 use crate::context::Context;

@@ -3,16 +3,13 @@
 use std::time::{Duration, Instant};
 
 use client::report::Received;
-use client::{Client, Outage};
+use client::{Client, Outage, READER};
 use protocol::limits::PULL_WAIT_MILLIS_MAX;
 
 use crate::cli::{Log, Recv};
 use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::{feed, network};
-
-/// The reader whose cursor moves: the person at the terminal.
-pub(crate) const READER: &str = "cli";
 
 pub(crate) fn run(context: &Context, arguments: &Recv) -> Result<(), Failure> {
     network::with_client(context, async |client| match (arguments.follow, arguments.wait) {

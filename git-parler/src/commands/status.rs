@@ -13,7 +13,7 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     let asked = network::with_client(context, async |client| {
         let room = client.room().await?;
         network::tend(context, client).await;
-        Ok((client.status().await?, client.handoffs(room).await?))
+        Ok((client.status(client::READER).await?, client.handoffs(room).await?))
     });
     let (answer, handoffs) = match asked {
         Ok(answer) => answer,

@@ -185,7 +185,7 @@ impl Server {
 
     async fn look(&self, session: Option<String>) -> Result<Reply, Problem> {
         let mut lent = self.lend_in(session).await?;
-        let mut status = lent.status().await.map_err(|error| lent.problem(error))?;
+        let mut status = lent.status(READER).await.map_err(|error| lent.problem(error))?;
         let role = status.session.and_then(|room| lent.role(room));
         let first = match (status.session, role) {
             (None, _) | (_, None) => "At home, among the user's own worktrees".to_owned(),
