@@ -98,14 +98,17 @@ fn a_read_only_file_system_changes_nothing() {
 }
 
 /// Runs the program as somebody without rights; `None` where this user cannot become somebody else.
-fn as_nobody(env: &Env, dir: &Path, args: &[&str]) -> Option<Run> {
+pub(crate) fn as_nobody(env: &Env, dir: &Path, args: &[&str]) -> Option<Run> {
     if !rustix::process::geteuid().is_root() || !env.has("setpriv") {
         return None;
     }
     // The program may lie where only its owner may look.
     let program = env.path("git-parler");
     if !program.exists() {
-        fs::copy(PROGRAM, &program).expect("a copy of the program");
+        // By a process of its own: a child that another test starts meanwhile would hold the copy open for writing, and it
+        // could not be run.
+        let copied = env.run(env.root(), "cp", [PROGRAM, "git-parler"]);
+        assert_eq!(copied.code, Some(0), "{}", copied.stderr);
         fs::set_permissions(env.root(), fs::Permissions::from_mode(0o755)).expect("an own folder");
         let own = env.parler_home();
         fs::create_dir_all(&own).expect("a folder for keys");
@@ -116,7 +119,7 @@ fn as_nobody(env: &Env, dir: &Path, args: &[&str]) -> Option<Run> {
     Some(env.run(dir, "setpriv", words.chain(args.iter().copied()).collect::<Vec<_>>()))
 }
 
-fn give_away(env: &Env, path: &Path) {
+pub(crate) fn give_away(env: &Env, path: &Path) {
     let owner = format!("{NOBODY}:{NOBODY}");
     env.run(env.root(), "chown", ["-R", &owner, path.to_str().expect("text")]);
 }
