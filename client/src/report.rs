@@ -3,10 +3,12 @@
 //! New fields may come; none may change or go. Everything a peer wrote stands here as it came, and is cleaned where it is
 //! shown to a person.
 
+mod connect;
 mod session;
 pub mod text;
 pub mod when;
 
+pub use connect::{Connect, ConnectProblem, ConnectState, ConnectedHost};
 pub use session::{
     Decision, Join, JoinRequest, KeyRow, KeyState, Keys, LoggedBundle, LoggedMessage, MessageKind, NewKey,
     Open, Received, RejectedRequest, Requests, RevokedKey, Send, Session, Sessions, Use,

@@ -88,6 +88,7 @@ pub(crate) enum Verb {
     Status(Status),
     Doctor(Doctor),
     Setup(Setup),
+    Connect(Connect),
     Help(Help),
 }
 

@@ -1,6 +1,7 @@
 //! One file per command: what it does with its arguments, and how its answer is printed.
 
 pub(crate) mod apply;
+pub(crate) mod connect;
 pub(crate) mod doctor;
 pub(crate) mod drop;
 pub(crate) mod fetch;

@@ -9,6 +9,7 @@ mod cli;
 mod commands;
 mod completion;
 mod config;
+mod connect;
 mod context;
 mod error;
 mod feed;
@@ -47,7 +48,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> ExitCode {
     let Cli { global, verb } = cli;
     let context = match verb {
-        Verb::Help(_) | Verb::Setup(_) | Verb::Hub(_) => Context::outside(&global),
+        Verb::Help(_) | Verb::Setup(_) | Verb::Connect(_) | Verb::Hub(_) => Context::outside(&global),
         _ => Context::look_around(&global),
     };
     let context = match context {
@@ -82,6 +83,7 @@ fn run(cli: Cli) -> ExitCode {
         Verb::Drop(arguments) => commands::drop::run(&context, &arguments),
         Verb::Prune(arguments) => commands::drop::prune(&context, &arguments),
         Verb::Setup(arguments) => commands::setup::run(&context.ui, &context.environment, &arguments),
+        Verb::Connect(arguments) => commands::connect::run(&context, &arguments),
         Verb::Help(arguments) => commands::help::run(&context.ui, &arguments),
     };
     let code = match result.and_then(|()| context.ui.finish()) {

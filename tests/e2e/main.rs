@@ -2,6 +2,9 @@
 
 mod bad_input;
 mod big;
+mod connect;
+mod connect_files;
+mod connect_refusals;
 mod disk;
 mod file;
 mod handoff;

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::LimitOptions;
+use crate::connect::{self, Host};
 
 /// Hand commits to the other side
 #[derive(Args, Debug)]
@@ -149,6 +151,24 @@ pub(crate) struct Setup {
     pub(crate) remove: bool,
 }
 
+/// Wire the agent hosts on this machine to git parler
+#[derive(Args, Debug)]
+#[command(after_long_help = include_str!("../page/connect.txt"))]
+pub(crate) struct Connect {
+    /// Wire them to the local hub, whatever `parler.hub` says
+    #[arg(long, conflicts_with = "hub")]
+    pub(crate) local: bool,
+    /// Wire this host (repeatable) [default: all that are found]
+    #[arg(long, value_name = "host", value_parser = host())]
+    pub(crate) host: Vec<&'static Host>,
+    /// Show what would change and change nothing
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+    /// Take out what connect put in, and nothing else
+    #[arg(long)]
+    pub(crate) remove: bool,
+}
+
 /// Show the page of git parler or of one of its commands
 #[derive(Args, Debug)]
 #[command(after_long_help = include_str!("../page/help.txt"))]
@@ -184,3 +204,11 @@ pub(crate) struct Mcp {}
 #[derive(Args, Debug)]
 #[command(after_long_help = include_str!("../page/doctor.txt"))]
 pub(crate) struct Doctor {}
+
+/// Reads the name of a host.
+fn host() -> impl TypedValueParser<Value = &'static Host> {
+    PossibleValuesParser::new(connect::ALL.map(|host| host.name)).map(|name| {
+        let found = connect::ALL.into_iter().find(|host| host.name == name);
+        found.expect("only names of hosts pass")
+    })
+}

@@ -2,7 +2,8 @@
 //! that a new way to fail does not compile before it has a row.
 
 use super::{Code, Report};
-use crate::{config, setup};
+use crate::connect::Unfit;
+use crate::{config, connect, setup};
 
 impl Report for config::Error {
     fn code(&self) -> Code {
@@ -34,5 +35,50 @@ impl Report for setup::Error {
             Self::Foreign { .. } => Some("move it away, then run `git parler setup` again".to_owned()),
             Self::File { .. } => None,
         }
+    }
+}
+
+impl Report for connect::Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::NoHost => Code::NotFound,
+            Self::Unfit { why: Unfit::Foreign, .. } => Code::FileExists,
+            Self::Unfit { why: Unfit::Syntax { .. } | Unfit::Duplicate { .. } | Unfit::Shape(_), .. }
+            | Self::TooLarge { .. }
+            | Self::NotText { .. } => Code::BadConfig,
+            Self::Changed { .. } => Code::Conflict,
+            Self::NoProgram(_)
+            | Self::NamelessProgram { .. }
+            | Self::NoHome
+            | Self::LeadsNowhere { .. }
+            | Self::NoFile { .. }
+            | Self::File { .. } => Code::Io,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::NoProgram(_) | Self::NamelessProgram { .. } => {
+                "install git-parler in a folder with a plain name, in PATH".to_owned()
+            }
+            Self::NoHome => "set HOME".to_owned(),
+            Self::NoHost => "name the host with `--host <host>`".to_owned(),
+            Self::LeadsNowhere { .. } => "make what the link leads to, or remove the link".to_owned(),
+            Self::NoFile { .. } => "move it away".to_owned(),
+            Self::TooLarge { .. } => "edit it by hand".to_owned(),
+            Self::NotText { .. } => "save it as UTF-8".to_owned(),
+            Self::Unfit { why: Unfit::Syntax { .. }, .. } => "mend it, or edit it by hand".to_owned(),
+            Self::Unfit { why: Unfit::Duplicate { .. }, .. } => "leave one of both".to_owned(),
+            Self::Unfit { why: Unfit::Shape(_), .. } => "edit it by hand".to_owned(),
+            Self::Unfit { why: Unfit::Foreign, .. } => {
+                "if it is not wanted, take it out or give it another name; it is not touched".to_owned()
+            }
+            Self::Changed { .. } => "run the same command again".to_owned(),
+            Self::File { path, source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                format!("see to it that you may write to {} and its folder", path.display())
+            }
+            Self::File { .. } => return None,
+        };
+        Some(hint)
     }
 }

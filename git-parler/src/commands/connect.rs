@@ -1,0 +1,131 @@
+//! `git parler connect`: wires agent hosts to the MCP server, and unwires them.
+
+use client::report::{Connect as Answer, ConnectProblem, ConnectState, ConnectedHost};
+use client::settings::HubAddress;
+use protocol::clean;
+
+use crate::cli::Connect;
+use crate::connect::{ALL, Error, Host, Task, Unfit, Wiring};
+use crate::context::Context;
+use crate::error::Failure;
+use crate::ui::{Paint, Ui};
+
+pub(crate) fn run(context: &Context, arguments: &Connect) -> Result<(), Failure> {
+    let hub = hub(context, arguments)?;
+    let wiring = Wiring::of(&context.environment, hub)?;
+    let task = if arguments.remove { Task::Remove } else { Task::Add };
+    let hosts = match arguments.host.as_slice() {
+        [] => wiring.found(),
+        // In the order of the list, each once.
+        named => ALL.into_iter().filter(|host| named.iter().any(|other| other.name == host.name)).collect(),
+    };
+    if hosts.is_empty() {
+        return Err(nothing_found(&wiring));
+    }
+    let mut failures = Vec::new();
+    let rows = hosts.iter().map(|host| {
+        wiring.wire(host, task, arguments.dry_run).unwrap_or_else(|error| {
+            let snippet = can_paste(task, &error).then(|| wiring.snippet(host));
+            let failure = Failure::from(error);
+            let row = wiring.refused(host, problem(&failure), snippet);
+            failures.push(failure);
+            row
+        })
+    });
+    let answer = Answer { hosts: rows.collect() };
+    if context.ui.is_json() {
+        context.ui.answer(&answer);
+    } else {
+        hosts.iter().zip(&answer.hosts).for_each(|(host, row)| print(&context.ui, host, row));
+    }
+    let mut failures = failures.into_iter();
+    let Some(first) = failures.next() else { return Ok(()) };
+    // The first one ends the command and gives the exit code; in JSON each stands in the row of its host.
+    for failure in failures.filter(|_| !context.ui.is_json()) {
+        context.ui.warn(&failure.message);
+        failure.hint.iter().for_each(|hint| context.ui.hint(hint));
+    }
+    Err(first)
+}
+
+/// Returns the hub that hosts are to use; none where the configuration decides.
+fn hub<'a>(context: &'a Context, arguments: &Connect) -> Result<Option<&'a str>, Failure> {
+    if arguments.local {
+        return Ok(Some("local"));
+    }
+    let Some(hub) = context.settings.hub.as_deref().filter(|_| context.settings.has_hub_option) else {
+        return Ok(None);
+    };
+    // A wrong one is said here, and not by each host in its own way.
+    hub.parse::<HubAddress>()?;
+    Ok(Some(hub))
+}
+
+fn nothing_found(wiring: &Wiring<'_>) -> Failure {
+    let names: Vec<_> = ALL.iter().map(|host| host.name).collect();
+    Failure::from(Error::NoHost).hint(format_args!(
+        "known are {}; name one with `--host <host>`\nmost others take this in their configuration:\n{}",
+        names.join(", "),
+        wiring.snippet(ALL[0])
+    ))
+}
+
+/// Says whether a person can bring the entry in by hand where it could not be brought in.
+fn can_paste(task: Task, error: &Error) -> bool {
+    match error {
+        _ if task == Task::Remove => false,
+        Error::Unfit { why, .. } => *why != Unfit::Foreign,
+        Error::TooLarge { .. } | Error::NotText { .. } | Error::File { .. } => true,
+        Error::NoProgram(_)
+        | Error::NamelessProgram { .. }
+        | Error::NoHome
+        | Error::NoHost
+        | Error::LeadsNowhere { .. }
+        | Error::NoFile { .. }
+        | Error::Changed { .. } => false,
+    }
+}
+
+fn problem(failure: &Failure) -> ConnectProblem {
+    ConnectProblem {
+        code: failure.code.row().name.to_owned(),
+        message: failure.message.clone(),
+        hint: failure.hint.clone(),
+    }
+}
+
+fn print(ui: &Ui, host: &Host, row: &ConnectedHost) {
+    let (title, file) = (host.title, clean::line(&row.file));
+    match row.state {
+        ConnectState::Added => ui.line(format_args!("{title}: added to {file}")),
+        ConnectState::Updated => ui.line(format_args!("{title}: changed in {file}")),
+        ConnectState::Already => ui.line(format_args!("{title}: already in {file}")),
+        ConnectState::Removed => ui.line(format_args!("{title}: removed from {file}")),
+        ConnectState::Absent => ui.line(format_args!("{title}: not in {file}")),
+        ConnectState::Refused if row.snippet.is_some() => {
+            ui.line(format_args!("{title}: left as it is; it needs this in {file}:"));
+        }
+        ConnectState::Refused => ui.line(format_args!("{title}: left as it is")),
+        ConnectState::WouldAdd => ui.line(format_args!("{title}: would be added to {file}")),
+        ConnectState::WouldUpdate => ui.line(format_args!("{title}: would be changed in {file}")),
+        ConnectState::WouldRemove => ui.line(format_args!("{title}: would be removed from {file}")),
+    }
+    row.diff.iter().flat_map(|diff| diff.lines()).for_each(|line| ui.line(painted(ui, line)));
+    row.snippet.iter().flat_map(|snippet| snippet.lines()).for_each(|line| ui.line(clean::line(line)));
+    if let Some(backup) = &row.backup {
+        ui.remark(format_args!("  as it was before: {}", clean::line(backup)));
+    }
+    if let Some(next) = &row.next {
+        ui.hint(next);
+    }
+}
+
+fn painted(ui: &Ui, line: &str) -> String {
+    match line.as_bytes().first() {
+        _ if line.starts_with("+++") || line.starts_with("---") => ui.paint(Paint::Bold, line),
+        Some(b'+') => ui.paint(Paint::Added, line),
+        Some(b'-') => ui.paint(Paint::Removed, line),
+        Some(b'@') => ui.paint(Paint::Hunk, line),
+        _ => clean::line(line).into_owned(),
+    }
+}

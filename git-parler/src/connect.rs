@@ -1,0 +1,278 @@
+//! Wires agent hosts to the MCP server `git-parler mcp`, by one entry in the user's configuration file of each, and takes
+//! it out again. Nothing else in a file changes, no permission is granted, and no key is written.
+
+mod edit;
+mod file;
+mod hosts;
+mod places;
+mod tree;
+
+mod json;
+mod toml;
+mod yaml;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use client::report::{ConnectProblem, ConnectState, ConnectedHost};
+use similar::TextDiff;
+
+use self::edit::{Addition, Removal};
+use self::file::Place;
+use self::places::Places;
+use crate::config::Environment;
+
+pub(crate) use self::edit::Launch;
+pub(crate) use self::hosts::{ALL, Host};
+pub(crate) use self::tree::Unfit;
+
+/// Why a host is left as it is.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The path of the running program cannot be told.
+    #[error("the place of the program cannot be told")]
+    NoProgram(#[source] io::Error),
+    /// The path of the running program is no text, which a configuration file could hold.
+    #[error("{} has a name that is no text", .path.display())]
+    NamelessProgram {
+        /// The program.
+        path: PathBuf,
+    },
+    /// No variable tells where the user's folders are.
+    #[error("there is no home directory")]
+    NoHome,
+    /// None of the hosts that can be wired is here.
+    #[error("no agent host is found here")]
+    NoHost,
+    /// A link in the place of the file leads to nothing.
+    #[error("{} is a link that leads nowhere", .path.display())]
+    LeadsNowhere {
+        /// The link.
+        path: PathBuf,
+    },
+    /// A folder or something stranger is in the place of the file.
+    #[error("{} is no file", .path.display())]
+    NoFile {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// The file is larger than configuration is.
+    #[error("{} is too large for a configuration file", .path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is not UTF-8.
+    #[error("{} is not UTF-8", .path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file cannot be edited without a risk for what else is in it.
+    #[error("{} is left as it is: {why}", .path.display())]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: Unfit,
+    },
+    /// The file changed between reading and writing.
+    #[error("{} was changed by something else at the same time", .path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file or folder cannot be read, written or removed.
+    #[error("{} cannot be {action}", .path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// What is to be done with each host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// The entry is to be there.
+    Add,
+    /// The entry is to be gone.
+    Remove,
+}
+
+/// Where hosts are looked for, and what they are to start.
+#[derive(Debug)]
+pub(crate) struct Wiring<'a> {
+    places: Places<'a>,
+    launch: Launch,
+}
+
+impl<'a> Wiring<'a> {
+    /// Looks for the program that hosts are to start, with `--hub <hub>` if there is one.
+    pub(crate) fn of(environment: &'a Environment, hub: Option<&str>) -> Result<Self, Error> {
+        let places = Places::of(environment).ok_or(Error::NoHome)?;
+        let running = std::env::current_exe().map_err(Error::NoProgram)?;
+        let is_running = |path: &Path| match (path.canonicalize(), running.canonicalize()) {
+            (Ok(one), Ok(other)) => one == other,
+            _ => false,
+        };
+        // The name alone goes on working when the program is brought up to date in another place.
+        let command = match places.program("git-parler") {
+            Some(found) if is_running(&found) => "git-parler".to_owned(),
+            _ => running.to_str().ok_or_else(|| Error::NamelessProgram { path: running.clone() })?.to_owned(),
+        };
+        let mut arguments = vec!["mcp".to_owned()];
+        if let Some(hub) = hub {
+            arguments.splice(0..0, ["--hub".to_owned(), hub.to_owned()]);
+        }
+        Ok(Self { places, launch: Launch { command, arguments } })
+    }
+
+    /// Returns the hosts that are on this machine.
+    pub(crate) fn found(&self) -> Vec<&'static Host> {
+        ALL.into_iter().filter(|host| host.is_here(&self.places)).collect()
+    }
+
+    /// Returns the file of a host.
+    fn file(&self, host: &Host) -> PathBuf {
+        (host.file)(&self.places)
+    }
+
+    /// Returns what a person would put into the file of a host.
+    pub(crate) fn snippet(&self, host: &Host) -> String {
+        host.shape.snippet(&self.launch)
+    }
+
+    /// Returns the row of a host that was left as it is because of `problem`, with what can be pasted into its file.
+    pub(crate) fn refused(
+        &self,
+        host: &Host,
+        problem: ConnectProblem,
+        snippet: Option<String>,
+    ) -> ConnectedHost {
+        let row = row(host, &self.file(host), ConnectState::Refused);
+        ConnectedHost { error: Some(problem), snippet, ..row }
+    }
+
+    /// Does `task` with a host; only says what it would do in a dry run.
+    pub(crate) fn wire(&self, host: &Host, task: Task, is_dry_run: bool) -> Result<ConnectedHost, Error> {
+        let path = self.file(host);
+        let place = Place::find(&path)?;
+        let deed = self.deed(host, task, &place).map_err(|why| Error::Unfit { path: path.clone(), why })?;
+        let mut row = row(host, &path, deed.state());
+        if is_dry_run {
+            row.state = deed.would();
+            row.diff = deed.text().map(|text| diff(&path, place.text(), text));
+            return Ok(row);
+        }
+        row.backup = deed.done(&place)?.map(|backup| backup.display().to_string());
+        row.next = matches!(deed, Deed::Add(_) | Deed::Update(_)).then(|| host.next.to_owned());
+        Ok(row)
+    }
+
+    fn deed(&self, host: &Host, task: Task, place: &Place) -> Result<Deed, Unfit> {
+        Ok(match task {
+            Task::Add => match host.shape.add(place.text(), &self.launch)? {
+                Addition::Added(text) => Deed::Add(text),
+                Addition::Updated(text) => Deed::Update(text),
+                Addition::Already => Deed::Nothing(ConnectState::Already),
+            },
+            Task::Remove => match host.shape.remove(place.text(), place.backup_text().as_deref())? {
+                Removal::Removed(text) => Deed::Remove(text),
+                Removal::Restored(text) => Deed::Restore(text),
+                Removal::Emptied => Deed::Delete,
+                Removal::Absent => Deed::Nothing(ConnectState::Absent),
+            },
+        })
+    }
+}
+
+/// What is done to a file: the new text, and how it came about.
+#[derive(Debug)]
+enum Deed {
+    Nothing(ConnectState),
+    Add(String),
+    Update(String),
+    Remove(String),
+    /// The text of the backup, which then has served.
+    Restore(String),
+    /// Away with a file that was made for the entry.
+    Delete,
+}
+
+impl Deed {
+    fn state(&self) -> ConnectState {
+        match self {
+            Self::Nothing(state) => *state,
+            Self::Add(_) => ConnectState::Added,
+            Self::Update(_) => ConnectState::Updated,
+            Self::Remove(_) | Self::Restore(_) | Self::Delete => ConnectState::Removed,
+        }
+    }
+
+    fn would(&self) -> ConnectState {
+        match self {
+            Self::Nothing(state) => *state,
+            Self::Add(_) => ConnectState::WouldAdd,
+            Self::Update(_) => ConnectState::WouldUpdate,
+            Self::Remove(_) | Self::Restore(_) | Self::Delete => ConnectState::WouldRemove,
+        }
+    }
+
+    fn text(&self) -> Option<&str> {
+        match self {
+            Self::Nothing(_) => None,
+            Self::Add(text) | Self::Update(text) | Self::Remove(text) | Self::Restore(text) => Some(text),
+            Self::Delete => Some(""),
+        }
+    }
+
+    /// Does it, and returns the backup that there is afterwards.
+    ///
+    /// The backup is the file as it was without the entry: made anew whenever the entry comes in, and what taking it out is
+    /// measured by. Another edit makes one only where there is none. It goes once the file is again what it says.
+    fn done(&self, place: &Place) -> Result<Option<PathBuf>, Error> {
+        let backup = place.backup();
+        match self {
+            Self::Nothing(_) => return Ok(None),
+            Self::Add(text) => {
+                place.back_up()?;
+                place.replace(text)?;
+            }
+            Self::Update(text) | Self::Remove(text) => {
+                if backup.symlink_metadata().is_err() {
+                    place.back_up()?;
+                }
+                place.replace(text)?;
+            }
+            Self::Restore(text) => {
+                place.replace(text)?;
+                place.remove_backup()?;
+            }
+            Self::Delete => place.remove()?,
+        }
+        Ok(backup.exists().then_some(backup))
+    }
+}
+
+fn row(host: &Host, path: &Path, state: ConnectState) -> ConnectedHost {
+    ConnectedHost {
+        host: host.name.to_owned(),
+        file: path.display().to_string(),
+        state,
+        backup: None,
+        next: None,
+        diff: None,
+        snippet: None,
+        error: None,
+    }
+}
+
+fn diff(path: &Path, before: &str, after: &str) -> String {
+    let name = path.display().to_string();
+    TextDiff::from_lines(before, after).unified_diff().context_radius(3).header(&name, &name).to_string()
+}

@@ -1,0 +1,271 @@
+//! What is to be done to the text of a configuration file: pure, and checked by reading the result. Adding, then
+//! removing, gives the text back byte for byte.
+
+use serde_json::{Map, Value};
+
+use super::tree::{Kind, Node, Splice, Unfit, list, quoted, spliced};
+use super::{json, toml, yaml};
+
+/// The name of our entry in every host.
+pub(super) const NAME: &str = "parler";
+
+/// How a host writes down the servers that it starts.
+#[derive(Debug)]
+pub(super) struct Shape {
+    pub(super) format: Format,
+    /// The map of all servers.
+    pub(super) container: &'static str,
+    pub(super) entry: EntryForm,
+}
+
+/// The format of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Json,
+    Toml,
+    Yaml,
+}
+
+/// How an entry says what to start.
+#[derive(Debug)]
+pub(super) enum EntryForm {
+    /// `command` and `args`.
+    Plain,
+    /// `type`, `command` and `args`.
+    Typed(&'static str),
+    /// As `Typed`, and which tools the model may know of: all.
+    TypedWithTools(&'static str),
+    /// `type`, and the whole line as `command`.
+    Line(&'static str),
+}
+
+/// What a host is to start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Launch {
+    pub(super) command: String,
+    pub(super) arguments: Vec<String>,
+}
+
+/// What adding does to a text.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Addition {
+    /// The entry came in.
+    Added(String),
+    /// The entry started git-parler in another way.
+    Updated(String),
+    /// Nothing: the entry is there.
+    Already,
+}
+
+/// What removing does to a text.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Removal {
+    /// The entry went out.
+    Removed(String),
+    /// The text is as it was before the entry came in.
+    Restored(String),
+    /// Nothing but the entry was there: the file was made for it.
+    Emptied,
+    /// Nothing: there is no entry.
+    Absent,
+}
+
+impl Launch {
+    /// Says whether this starts our server, from wherever and with whatever options.
+    fn is_ours(&self) -> bool {
+        let program = self.command.rsplit('/').next().unwrap_or_default();
+        let words = match (program, self.arguments.split_first()) {
+            ("git-parler", _) => self.arguments.as_slice(),
+            ("git", Some((verb, rest))) if verb == "parler" => rest,
+            _ => return false,
+        };
+        words.iter().any(|word| word == "mcp")
+    }
+}
+
+impl Shape {
+    /// Adds our entry to `text`, or sees to it that it starts what `launch` says.
+    pub(super) fn add(&self, text: &str, launch: &Launch) -> Result<Addition, Unfit> {
+        let before = self.parse(text)?;
+        let mut expected = before.as_ref().map_or_else(|| Value::Object(Map::new()), Node::value);
+        let (after, entry) = match self.entry_in(before.as_ref())? {
+            Some(entry) => {
+                let found = self.launch_of(entry).filter(Launch::is_ours).ok_or(Unfit::Foreign)?;
+                if found == *launch {
+                    return Ok(Addition::Already);
+                }
+                let mut value = entry.value();
+                self.entry.say(&mut value, launch);
+                (Addition::Updated(self.update(text, entry, launch)?), value)
+            }
+            None => {
+                let entry = self.entry.value(launch);
+                (Addition::Added(self.insert(text, entry.clone())?), Value::Object(entry))
+            }
+        };
+        expected[self.container][NAME] = entry;
+        let (Addition::Added(new) | Addition::Updated(new)) = &after else { return Ok(after) };
+        self.check(new, &expected)?;
+        Ok(after)
+    }
+
+    /// Takes our entry out of `text`. `backup` is the file as it was before the entry came in, where that is known.
+    pub(super) fn remove(&self, text: &str, backup: Option<&str>) -> Result<Removal, Unfit> {
+        let before = self.parse(text)?;
+        let Some(entry) = self.entry_in(before.as_ref())? else { return Ok(Removal::Absent) };
+        let launch = self.launch_of(entry).filter(Launch::is_ours).ok_or(Unfit::Foreign)?;
+        // Some texts differ before and are the same with the entry in them: `{}` with and without a line in it.
+        let gives = |text: &str, backup: &str| matches!(self.add(backup, &launch), Ok(Addition::Added(with)) if with == text);
+        if let Some(backup) = backup.filter(|backup| gives(text, backup)) {
+            return Ok(Removal::Restored(backup.to_owned()));
+        }
+        if gives(text, "") {
+            return Ok(Removal::Emptied);
+        }
+        let had_container = backup
+            .and_then(|backup| self.parse(backup).ok().flatten())
+            .is_some_and(|root| root.get(self.container).is_some());
+        let after = match self.format {
+            Format::Json => json::remove(text, self.container, NAME, !had_container)?,
+            Format::Toml => toml::remove(text, self.container, NAME)?,
+            Format::Yaml => yaml::remove(text, self.container, NAME, !had_container)?,
+        };
+        let mut expected = before.map_or(Value::Null, |root| root.value());
+        let is_empty = |servers: &Value| servers.as_object().is_some_and(Map::is_empty);
+        if let Some(servers) = expected[self.container].as_object_mut() {
+            servers.shift_remove(NAME);
+        }
+        let has_container = self.parse(&after)?.is_some_and(|root| root.get(self.container).is_some());
+        if !has_container
+            && is_empty(&expected[self.container])
+            && let Some(root) = expected.as_object_mut()
+        {
+            root.shift_remove(self.container);
+        }
+        self.check(&after, &expected)?;
+        Ok(Removal::Removed(after))
+    }
+
+    /// Returns what a person would paste into an empty file.
+    pub(super) fn snippet(&self, launch: &Launch) -> String {
+        self.insert("", self.entry.value(launch)).unwrap_or_default()
+    }
+
+    fn parse(&self, text: &str) -> Result<Option<Node>, Unfit> {
+        let root = match self.format {
+            Format::Json => json::parse(text)?,
+            Format::Toml => toml::parse(text)?,
+            Format::Yaml => yaml::parse(text)?,
+        };
+        if let Some(root) = &root {
+            root.refuse_duplicates(text)?;
+        }
+        Ok(root)
+    }
+
+    fn entry_in<'a>(&self, root: Option<&'a Node>) -> Result<Option<&'a Node>, Unfit> {
+        let Some(root) = root else { return Ok(None) };
+        root.members().ok_or(Unfit::Shape("it is not a map of settings"))?;
+        match root.get(self.container) {
+            None => Ok(None),
+            // What has a name and no value yet; YAML's way to say that there is none.
+            Some(servers) if self.format == Format::Yaml && servers.kind == Kind::Leaf(Value::Null) => {
+                Ok(None)
+            }
+            Some(servers) => {
+                servers.members().ok_or(Unfit::Shape("its servers are not a map"))?;
+                Ok(servers.get(NAME))
+            }
+        }
+    }
+
+    fn launch_of(&self, entry: &Node) -> Option<Launch> {
+        let command = entry.get("command")?;
+        match self.entry {
+            EntryForm::Line(_) => {
+                let mut words = command.texts()?.into_iter();
+                Some(Launch { command: words.next()?, arguments: words.collect() })
+            }
+            EntryForm::Plain | EntryForm::Typed(_) | EntryForm::TypedWithTools(_) => {
+                let arguments = entry.get("args").map_or_else(|| Some(Vec::new()), Node::texts)?;
+                Some(Launch { command: command.text()?.to_owned(), arguments })
+            }
+        }
+    }
+
+    fn insert(&self, text: &str, entry: Map<String, Value>) -> Result<String, Unfit> {
+        match self.format {
+            Format::Json => json::insert(text, self.container, NAME, &Value::Object(entry)),
+            Format::Toml => toml::insert(text, self.container, NAME, &entry),
+            Format::Yaml => yaml::insert(text, self.container, NAME, &entry),
+        }
+    }
+
+    /// Replaces what the entry starts and nothing else in it: what a person has set there stays.
+    fn update(&self, text: &str, entry: &Node, launch: &Launch) -> Result<String, Unfit> {
+        let replace = |name: &str, text: String| {
+            let node = entry.get(name).ok_or(Unfit::Shape("its `parler` cannot be changed"))?;
+            Ok(Splice { range: node.span.clone(), text })
+        };
+        let splices = match self.entry {
+            EntryForm::Line(_) => vec![replace("command", list(&launch.words()))?],
+            EntryForm::Plain | EntryForm::Typed(_) | EntryForm::TypedWithTools(_) => {
+                vec![replace("command", quoted(&launch.command))?, replace("args", list(&launch.arguments))?]
+            }
+        };
+        Ok(spliced(text, splices))
+    }
+
+    /// Reads the new text, which has to say what was meant and nothing else.
+    fn check(&self, after: &str, expected: &Value) -> Result<(), Unfit> {
+        let said = self.parse(after)?.map_or_else(|| Value::Object(Map::new()), |root| root.value());
+        let is_same =
+            said == *expected || (expected.as_object().is_some_and(Map::is_empty) && said.is_null());
+        if is_same {
+            Ok(())
+        } else {
+            Err(Unfit::Shape("it cannot be edited without changing something else in it"))
+        }
+    }
+}
+
+impl Launch {
+    fn words(&self) -> Vec<String> {
+        std::iter::once(&self.command).chain(&self.arguments).cloned().collect()
+    }
+}
+
+impl EntryForm {
+    fn value(&self, launch: &Launch) -> Map<String, Value> {
+        let mut entry = Map::new();
+        match self {
+            Self::Plain => {}
+            Self::Typed(kind) | Self::TypedWithTools(kind) | Self::Line(kind) => {
+                entry.insert("type".to_owned(), Value::from(*kind));
+            }
+        }
+        let mut entry = Value::Object(entry);
+        self.say(&mut entry, launch);
+        if let Self::TypedWithTools(_) = self {
+            entry["tools"] = Value::from(vec!["*"]);
+        }
+        match entry {
+            Value::Object(fields) => fields,
+            _ => unreachable!("it was made as a map"),
+        }
+    }
+
+    /// Writes what to start into `entry`.
+    fn say(&self, entry: &mut Value, launch: &Launch) {
+        match self {
+            Self::Line(_) => entry["command"] = Value::from(launch.words()),
+            Self::Plain | Self::Typed(_) | Self::TypedWithTools(_) => {
+                entry["command"] = Value::from(launch.command.as_str());
+                entry["args"] = Value::from(launch.arguments.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

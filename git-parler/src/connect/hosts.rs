@@ -1,0 +1,61 @@
+//! The hosts, one file each: how it is found, which file of it is edited, what an entry looks like there, and what a person
+//! does next. Where a host has a command of its own to add a server, its file says why that is not run.
+
+mod claude_code;
+mod claude_desktop;
+mod cline;
+mod codex;
+mod copilot;
+mod cursor;
+mod gemini;
+mod hermes;
+mod opencode;
+mod vscode;
+mod windsurf;
+
+use std::path::PathBuf;
+
+use super::edit::Shape;
+use super::places::Places;
+
+/// A program that starts MCP servers.
+#[derive(Debug)]
+pub(crate) struct Host {
+    /// The name on the command line and in answers.
+    pub(crate) name: &'static str,
+    /// The name for people.
+    pub(crate) title: &'static str,
+    /// Programs that show it is installed.
+    pub(super) programs: &'static [&'static str],
+    /// The folder that shows it was used.
+    pub(super) folder: fn(&Places<'_>) -> PathBuf,
+    /// The user's file that names its servers.
+    pub(super) file: fn(&Places<'_>) -> PathBuf,
+    pub(super) shape: Shape,
+    /// What is to be done once the entry came in, without a final stop.
+    pub(crate) next: &'static str,
+}
+
+impl Host {
+    /// Says whether the host is on this machine.
+    pub(super) fn is_here(&self, places: &Places<'_>) -> bool {
+        (self.folder)(places).is_dir()
+            || (self.file)(places).symlink_metadata().is_ok()
+            || self.programs.iter().any(|program| places.program(program).is_some())
+    }
+}
+
+/// All hosts, in the order in which they are wired.
+pub(crate) const ALL: [&Host; 11] = [
+    &claude_code::HOST,
+    &codex::HOST,
+    &gemini::HOST,
+    &opencode::HOST,
+    &cursor::HOST,
+    &windsurf::HOST,
+    &vscode::HOST,
+    &cline::HOST,
+    &claude_desktop::HOST,
+    &copilot::HOST,
+    &hermes::HOST,
+];

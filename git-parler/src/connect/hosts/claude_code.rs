@@ -1,0 +1,19 @@
+//! Claude Code, user scope: `mcpServers` of `.claude.json`. Its own `claude mcp add` is not run: 2.1.332 writes the whole
+//! file anew with its own indentation and adds keys about the machine, and `claude mcp remove` leaves both.
+
+use super::super::edit::{EntryForm, Format, Shape};
+use super::Host;
+
+pub(super) const HOST: Host = Host {
+    name: "claude-code",
+    title: "Claude Code",
+    programs: &["claude"],
+    folder: |places| places.named("CLAUDE_CONFIG_DIR", ".claude"),
+    // The file lies beside its folder, but within the one that a variable names.
+    file: |places| match places.stated("CLAUDE_CONFIG_DIR") {
+        Some(folder) => folder.join(".claude.json"),
+        None => places.home(".claude.json"),
+    },
+    shape: Shape { format: Format::Json, container: "mcpServers", entry: EntryForm::Typed("stdio") },
+    next: "start Claude Code anew; `claude mcp list` shows `parler` as connected, and each tool is asked for when it is first used",
+};

@@ -1,0 +1,14 @@
+//! Claude Desktop: `mcpServers` of `claude_desktop_config.json`. It has no command that adds a server.
+
+use super::super::edit::{EntryForm, Format, Shape};
+use super::Host;
+
+pub(super) const HOST: Host = Host {
+    name: "claude-desktop",
+    title: "Claude Desktop",
+    programs: &["claude-desktop"],
+    folder: |places| places.desktop("Claude"),
+    file: |places| places.desktop("Claude/claude_desktop_config.json"),
+    shape: Shape { format: Format::Json, container: "mcpServers", entry: EntryForm::Plain },
+    next: "quit Claude Desktop and start it anew: closing its window is not enough",
+};

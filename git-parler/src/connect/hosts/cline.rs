@@ -1,0 +1,16 @@
+//! Cline in VS Code: `mcpServers` of a file in the folder of the extension. It has no command that adds a server.
+
+use super::super::edit::{EntryForm, Format, Shape};
+use super::Host;
+
+const FOLDER: &str = "Code/User/globalStorage/saoudrizwan.claude-dev";
+
+pub(super) const HOST: Host = Host {
+    name: "cline",
+    title: "Cline",
+    programs: &[],
+    folder: |places| places.desktop(FOLDER),
+    file: |places| places.desktop(FOLDER).join("settings/cline_mcp_settings.json"),
+    shape: Shape { format: Format::Json, container: "mcpServers", entry: EntryForm::Plain },
+    next: "look at Cline's list of MCP servers: it starts `parler` by itself",
+};

@@ -1,0 +1,16 @@
+//! Codex: `[mcp_servers.parler]` of `config.toml`. Its own `codex mcp add` is not run: 0.171.0 writes the tables of all
+//! other servers anew and drops the comments in them.
+
+use super::super::edit::{EntryForm, Format, Shape};
+use super::Host;
+
+pub(super) const HOST: Host = Host {
+    name: "codex",
+    title: "Codex",
+    programs: &["codex"],
+    folder: |places| places.named("CODEX_HOME", ".codex"),
+    file: |places| places.named("CODEX_HOME", ".codex").join("config.toml"),
+    shape: Shape { format: Format::Toml, container: "mcp_servers", entry: EntryForm::Plain },
+    next: "start Codex anew; it hands few variables to servers, so where PARLER_HOME or another one of git-parler is set, \
+           name it in `[mcp_servers.parler]`: env_vars = [\"PARLER_HOME\"]",
+};

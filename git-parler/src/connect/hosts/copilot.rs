@@ -1,0 +1,15 @@
+//! Copilot CLI: `mcpServers` of `mcp-config.json`. Its own `/mcp add` is a form within a session, so there is nothing to
+//! run. `tools` says which tools the model may know of, not which it may use without asking.
+
+use super::super::edit::{EntryForm, Format, Shape};
+use super::Host;
+
+pub(super) const HOST: Host = Host {
+    name: "copilot",
+    title: "Copilot CLI",
+    programs: &["copilot"],
+    folder: |places| places.named("COPILOT_HOME", ".copilot"),
+    file: |places| places.named("COPILOT_HOME", ".copilot").join("mcp-config.json"),
+    shape: Shape { format: Format::Json, container: "mcpServers", entry: EntryForm::TypedWithTools("local") },
+    next: "start Copilot CLI anew; `/mcp show parler` shows it",
+};

@@ -1,0 +1,14 @@
+//! Cursor: `mcpServers` of `mcp.json`. It has no command that adds a server.
+
+use super::super::edit::{EntryForm, Format, Shape};
+use super::Host;
+
+pub(super) const HOST: Host = Host {
+    name: "cursor",
+    title: "Cursor",
+    programs: &["cursor", "cursor-agent"],
+    folder: |places| places.home(".cursor"),
+    file: |places| places.home(".cursor/mcp.json"),
+    shape: Shape { format: Format::Json, container: "mcpServers", entry: EntryForm::Plain },
+    next: "start Cursor anew, and switch `parler` on in its settings under MCP if it is not",
+};

@@ -1,0 +1,16 @@
+//! Gemini CLI: `mcpServers` of `settings.json`. Its own `gemini mcp add` is not run: 0.61.0 lays the whole file out
+//! anew and takes the end of its last line.
+
+use super::super::edit::{EntryForm, Format, Shape};
+use super::Host;
+
+pub(super) const HOST: Host = Host {
+    name: "gemini",
+    title: "Gemini CLI",
+    programs: &["gemini"],
+    folder: |places| places.named("GEMINI_CLI_HOME", "").join(".gemini"),
+    file: |places| places.named("GEMINI_CLI_HOME", "").join(".gemini/settings.json"),
+    shape: Shape { format: Format::Json, container: "mcpServers", entry: EntryForm::Plain },
+    next: "start Gemini CLI anew, and trust the folder you work in: it starts no server in one that is not trusted; \
+           `gemini mcp list` shows `parler`",
+};

@@ -1,0 +1,14 @@
+//! Hermes: `mcp_servers` of `config.yaml`. Its own commands write the whole file anew, without its comments.
+
+use super::super::edit::{EntryForm, Format, Shape};
+use super::Host;
+
+pub(super) const HOST: Host = Host {
+    name: "hermes",
+    title: "Hermes",
+    programs: &["hermes"],
+    folder: |places| places.named("HERMES_HOME", ".hermes"),
+    file: |places| places.named("HERMES_HOME", ".hermes").join("config.yaml"),
+    shape: Shape { format: Format::Yaml, container: "mcp_servers", entry: EntryForm::Plain },
+    next: "start Hermes anew, or type `/reload-mcp` in it",
+};

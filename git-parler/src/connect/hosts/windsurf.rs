@@ -1,0 +1,14 @@
+//! Windsurf: `mcpServers` of `mcp_config.json`. It has no command that adds a server.
+
+use super::super::edit::{EntryForm, Format, Shape};
+use super::Host;
+
+pub(super) const HOST: Host = Host {
+    name: "windsurf",
+    title: "Windsurf",
+    programs: &["windsurf"],
+    folder: |places| places.home(".codeium/windsurf"),
+    file: |places| places.home(".codeium/windsurf/mcp_config.json"),
+    shape: Shape { format: Format::Json, container: "mcpServers", entry: EntryForm::Plain },
+    next: "start Windsurf anew, or refresh the list of MCP servers in Cascade",
+};

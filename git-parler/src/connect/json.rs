@@ -1,0 +1,266 @@
+//! JSON as hosts have it: with comments, trailing commas and a byte order mark. Members are put in and taken out of the
+//! text, of which every other byte stays; taking out undoes putting in.
+
+use jsonc_parser::ast;
+use jsonc_parser::tokens::{Token, TokenAndRange};
+use jsonc_parser::{CollectOptions, CommentCollectionStrategy, ParseOptions, parse_to_ast};
+use serde_json::Value;
+
+use super::tree::{Kind, Member, Node, Splice, Unfit, indentation, newline, quoted, spliced};
+
+const MARK: char = '\u{feff}';
+
+/// Comments and trailing commas, and nothing else that is not JSON: what a host that is stricter would not read in the
+/// first place is no reason to guess.
+const OPTIONS: ParseOptions = ParseOptions {
+    allow_comments: true,
+    allow_trailing_commas: true,
+    allow_loose_object_property_names: false,
+    allow_missing_commas: false,
+    allow_single_quoted_strings: false,
+    allow_hexadecimal_numbers: false,
+    allow_unary_plus_numbers: false,
+    allow_bare_decimal_point_numbers: false,
+    allow_non_finite_numbers: false,
+    allow_extended_string_escapes: false,
+};
+
+/// Reads a text; nothing where it holds no value.
+pub(super) fn parse(text: &str) -> Result<Option<Node>, Unfit> {
+    let offset = if text.starts_with(MARK) { MARK.len_utf8() } else { 0 };
+    let collect = CollectOptions { comments: CommentCollectionStrategy::Off, tokens: false };
+    let parsed = parse_to_ast(&text[offset..], &collect, &OPTIONS).map_err(|error| Unfit::Syntax {
+        line: Some(error.line_display()),
+        reason: error.kind().to_string(),
+    })?;
+    Ok(parsed.value.map(|value| node(value, offset)))
+}
+
+fn node(value: ast::Value<'_>, offset: usize) -> Node {
+    let range = jsonc_parser::common::Ranged::range(&value);
+    let span = range.start + offset..range.end + offset;
+    let kind = match value {
+        ast::Value::Object(object) => Kind::Map(
+            object
+                .properties
+                .into_iter()
+                .map(|property| Member {
+                    start: property.range.start + offset,
+                    name: property.name.into_string(),
+                    value: node(property.value, offset),
+                })
+                .collect(),
+        ),
+        ast::Value::Array(array) => {
+            Kind::List(array.elements.into_iter().map(|element| node(element, offset)).collect())
+        }
+        ast::Value::StringLit(text) => Kind::Leaf(Value::String(text.value.into_owned())),
+        // As it is spelled: a number too large for a machine's ones is compared too.
+        ast::Value::NumberLit(number) => Kind::Leaf(serde_json::json!({ "number": number.value })),
+        ast::Value::BooleanLit(boolean) => Kind::Leaf(Value::Bool(boolean.value)),
+        ast::Value::NullKeyword(_) => Kind::Leaf(Value::Null),
+    };
+    Node { span, kind }
+}
+
+/// Puts `entry` in as `name` of the map `container`, which is made where it is missing.
+pub(super) fn insert(text: &str, container: &str, name: &str, entry: &Value) -> Result<String, Unfit> {
+    let Some(root) = parse(text)? else {
+        return begin(text, container, name, entry);
+    };
+    let page = Page::of(text)?;
+    let splices = match root.get(container) {
+        Some(servers) => page.insert(servers, &root, name, entry),
+        None => page.insert(&root, &root, container, &serde_json::json!({ name: entry })),
+    };
+    Ok(spliced(text, splices))
+}
+
+/// A text that holds no value may hold a mark and comments, which stay.
+fn begin(text: &str, container: &str, name: &str, entry: &Value) -> Result<String, Unfit> {
+    let newline = newline(text);
+    let separator =
+        if text.trim_start_matches(MARK).is_empty() || text.ends_with('\n') { "" } else { newline };
+    let started = format!("{text}{separator}{{}}{newline}");
+    if parse(&started)?.is_none() {
+        return Err(Unfit::Shape("it ends within a comment"));
+    }
+    insert(&started, container, name, entry)
+}
+
+/// Takes `name` out of the map `container`, and that too where it `is_ours` and has become empty.
+pub(super) fn remove(text: &str, container: &str, name: &str, is_ours: bool) -> Result<String, Unfit> {
+    let rest = without(text, &[container], name)?;
+    let root = parse(&rest)?;
+    match root.as_ref().and_then(|root| root.get(container)) {
+        Some(servers) if is_ours && rest[servers.span.clone()] == *"{}" => without(&rest, &[], container),
+        _ => Ok(rest),
+    }
+}
+
+fn without(text: &str, path: &[&str], name: &str) -> Result<String, Unfit> {
+    let root = parse(text)?;
+    let map = path.iter().try_fold(root.as_ref(), |map, step| Some(map?.get(step))).flatten();
+    let Some(map) = map else { return Ok(text.to_owned()) };
+    Ok(spliced(text, Page::of(text)?.remove(map, name)))
+}
+
+/// A text and its tokens, comments among them.
+struct Page<'a> {
+    text: &'a str,
+    tokens: Vec<TokenAndRange<'a>>,
+    offset: usize,
+}
+
+impl<'a> Page<'a> {
+    fn of(text: &'a str) -> Result<Self, Unfit> {
+        let offset = if text.starts_with(MARK) { MARK.len_utf8() } else { 0 };
+        let collect = CollectOptions { comments: CommentCollectionStrategy::AsTokens, tokens: true };
+        let parsed = parse_to_ast(&text[offset..], &collect, &OPTIONS)
+            .map_err(|error| Unfit::Syntax { line: None, reason: error.kind().to_string() })?;
+        Ok(Self { text, tokens: parsed.tokens.unwrap_or_default(), offset })
+    }
+
+    /// Returns the tokens from `place` on, each with where it begins and ends.
+    fn from(&self, place: usize) -> impl Iterator<Item = (&Token<'a>, usize, usize)> {
+        let tokens = self.tokens.iter();
+        tokens
+            .map(|token| (&token.token, token.range.start + self.offset, token.range.end + self.offset))
+            .filter(move |(_, start, _)| *start >= place)
+    }
+
+    /// Returns the end of the last token before `place`.
+    fn end_before(&self, place: usize) -> usize {
+        let ends = self.tokens.iter().map(|token| token.range.end + self.offset);
+        ends.take_while(|end| *end <= place).last().unwrap_or(self.offset)
+    }
+
+    /// Returns the place of the comma behind `place`, if there is one before the next value or brace.
+    fn comma_behind(&self, place: usize) -> Option<usize> {
+        let next = self.from(place).find(|(token, ..)| !is_comment(token));
+        next.filter(|(token, ..)| **token == Token::Comma).map(|(_, start, _)| start)
+    }
+
+    fn insert(&self, map: &Node, root: &Node, name: &str, value: &Value) -> Vec<Splice> {
+        let members = map.members().unwrap_or_default();
+        let (open, close) = (map.span.start + 1, map.span.end - 1);
+        let newline = newline(self.text);
+        let unit = self.unit(root);
+        let is_broken = |from: usize, to: usize| self.text[from..to].contains('\n');
+        let Some((first, last)) = members.first().zip(members.last()) else {
+            let anchor = self.end_before(close).max(open);
+            // A document on one line stays on one.
+            let is_line = map.span != root.span && !is_broken(root.span.start, root.span.end);
+            if is_line {
+                let text = format!("{}: {}", quoted(name), rendered(value, None));
+                return vec![Splice { range: anchor..anchor, text }];
+            }
+            let base = indentation(self.text, map.span.start);
+            let indent = format!("{base}{unit}");
+            let layout = Layout { newline, unit, indent: &indent };
+            let end = if is_broken(anchor, close) { String::new() } else { format!("{newline}{base}") };
+            let text = format!("{newline}{indent}{}: {}{end}", quoted(name), rendered(value, Some(&layout)));
+            return vec![Splice { range: anchor..anchor, text }];
+        };
+        let value_end = last.value.span.end;
+        let comma = self.comma_behind(value_end);
+        let mut anchor = comma.map_or(value_end, |comma| comma + 1);
+        let mut splices = Vec::new();
+        let own_comma = if comma.is_some() { "," } else { "" };
+        if is_broken(open, first.start) {
+            // What stands behind the last member on its line is about it, and stays with it.
+            for (token, start, end) in self.from(anchor) {
+                if !is_comment(token) || is_broken(anchor, start) {
+                    break;
+                }
+                anchor = end;
+            }
+            if comma.is_none() {
+                splices.push(Splice { range: value_end..value_end, text: ",".to_owned() });
+            }
+            let indent = indentation(self.text, first.start);
+            let layout = Layout { newline, unit, indent };
+            let text =
+                format!("{newline}{indent}{}: {}{own_comma}", quoted(name), rendered(value, Some(&layout)));
+            splices.push(Splice { range: anchor..anchor, text });
+        } else {
+            let before = if comma.is_some() { " " } else { ", " };
+            let text = format!("{before}{}: {}{own_comma}", quoted(name), rendered(value, None));
+            splices.push(Splice { range: anchor..anchor, text });
+        }
+        splices
+    }
+
+    /// Returns what one level of indentation is.
+    fn unit(&self, root: &Node) -> &'a str {
+        let first = root.members().unwrap_or_default().first();
+        let own_line = first.filter(|first| self.text[root.span.start..first.start].contains('\n'));
+        let unit = own_line.map(|first| indentation(self.text, first.start));
+        unit.filter(|unit| !unit.is_empty()).unwrap_or("  ")
+    }
+
+    fn remove(&self, map: &Node, name: &str) -> Vec<Splice> {
+        let members = map.members().unwrap_or_default();
+        let Some(index) = members.iter().position(|member| member.name == name) else { return Vec::new() };
+        let member = &members[index];
+        let start = self.end_before(member.start);
+        let cut = |range| Splice { range, text: String::new() };
+        if let Some(comma) = self.comma_behind(member.value.span.end) {
+            return vec![cut(start..comma + 1)];
+        }
+        let end = member.value.span.end;
+        let close = map.span.end - 1;
+        match index.checked_sub(1).map(|before| &members[before]) {
+            // The last one: the comma before it goes with it.
+            Some(before) => {
+                let comma =
+                    self.comma_behind(before.value.span.end).expect("members are separated by commas");
+                if comma + 1 == start {
+                    vec![cut(comma..end)]
+                } else {
+                    vec![cut(comma..comma + 1), cut(start..end)]
+                }
+            }
+            None if start == map.span.start + 1 && self.text[end..close].trim().is_empty() => {
+                vec![cut(start..close)]
+            }
+            None => vec![cut(start..end)],
+        }
+    }
+}
+
+fn is_comment(token: &Token<'_>) -> bool {
+    matches!(token, Token::CommentLine(_) | Token::CommentBlock(_))
+}
+
+/// How a value that takes several lines is laid out.
+struct Layout<'a> {
+    newline: &'a str,
+    unit: &'a str,
+    /// What the line of its name begins with.
+    indent: &'a str,
+}
+
+/// Spells a value: objects over several lines where there is a layout, everything else on one.
+fn rendered(value: &Value, layout: Option<&Layout<'_>>) -> String {
+    match (value, layout) {
+        (Value::Object(fields), Some(layout)) => {
+            let indent = format!("{}{}", layout.indent, layout.unit);
+            let inner = Layout { indent: &indent, ..*layout };
+            let newline = layout.newline;
+            let lines = fields.iter().map(|(name, value)| {
+                format!("{newline}{indent}{}: {}", quoted(name), rendered(value, Some(&inner)))
+            });
+            format!("{{{}{newline}{}}}", lines.collect::<Vec<_>>().join(","), layout.indent)
+        }
+        (Value::Object(fields), None) => {
+            let fields =
+                fields.iter().map(|(name, value)| format!("{}: {}", quoted(name), rendered(value, None)));
+            format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
+        }
+        (Value::Array(items), _) => {
+            format!("[{}]", items.iter().map(|item| rendered(item, None)).collect::<Vec<_>>().join(", "))
+        }
+        (value, _) => value.to_string(),
+    }
+}
