@@ -291,3 +291,69 @@ fn every_link_within_the_documents_leads_somewhere() {
     }
     none(&wrong);
 }
+
+/// Where the packages for agent hosts are, and what in them is JSON.
+const PACKAGE: &str = "packages/parler";
+const MARKETPLACE: &str = ".claude-plugin/marketplace.json";
+const PLUGIN: &str = "packages/parler/.claude-plugin/plugin.json";
+const PLUGIN_SERVERS: &str = "packages/parler/.mcp.json";
+const EXTENSION: &str = "packages/parler/gemini-extension.json";
+const SKILL: &str = "packages/parler/skills/parler/SKILL.md";
+
+fn json(name: &str) -> serde_json::Value {
+    serde_json::from_str(&read(&root().join(name))).expect("a package's file is JSON")
+}
+
+#[test]
+fn packages_for_hosts_have_the_version_of_the_workspace() {
+    for name in [PLUGIN, EXTENSION] {
+        assert_eq!(json(name)["version"], env!("CARGO_PKG_VERSION"), "{name}");
+    }
+}
+
+#[test]
+fn packages_for_hosts_have_one_name_and_start_one_server() {
+    let (plugin, extension) = (json(PLUGIN), json(EXTENSION));
+    let listed = &json(MARKETPLACE)["plugins"][0];
+    assert_eq!(listed["source"], format!("./{PACKAGE}"));
+    for other in [&plugin, &extension] {
+        assert_eq!((&other["name"], &other["description"]), (&listed["name"], &listed["description"]));
+    }
+    for mut servers in [json(PLUGIN_SERVERS), extension] {
+        let server = servers["mcpServers"]["parler"].as_object_mut().expect("a server is an object");
+        // Gemini CLI keeps from a server what looks secret, unless it is named.
+        server.remove("env");
+        let wanted = serde_json::json!({ "parler": { "command": "git-parler", "args": ["mcp"] } });
+        assert_eq!(servers["mcpServers"], wanted);
+    }
+}
+
+#[test]
+fn the_skill_is_short_and_says_what_the_format_of_skills_asks_for() {
+    let text = read(&root().join(SKILL));
+    assert!(text.lines().count() < 60, "{}", text.lines().count());
+    let front =
+        text.strip_prefix("---\n").and_then(|rest| rest.split_once("\n---\n")).map(|(front, _)| front);
+    let fields: Vec<_> =
+        front.into_iter().flat_map(str::lines).filter_map(|line| line.split_once(": ")).collect();
+    let names: Vec<_> = fields.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["name", "description", "license", "compatibility"]);
+    assert_eq!(fields[0].1, "parler", "a skill is named as its folder");
+    assert!(fields[1].1.chars().count() <= 1024 && fields[3].1.chars().count() <= 500);
+    // Unquoted, so that what YAML reads otherwise must not stand in it.
+    assert!(fields.iter().all(|(_, value)| !value.contains(": ") && !value.contains(" #")));
+}
+
+#[test]
+fn the_skill_names_only_tools_that_exist() {
+    let sources = files(&["rs"]).into_iter().filter(|path| named(path).starts_with("mcp/src/tools/"));
+    let declared: String = sources.map(|path| read(&path)).collect();
+    let tools: BTreeSet<&str> =
+        declared.split("name = \"").skip(1).filter_map(|after| after.split('"').next()).collect();
+    assert!(tools.contains("parler_push"), "{tools:?}");
+    let text = read(&root().join(SKILL));
+    let is_of_a_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let said = text.split(|letter| !is_of_a_name(letter)).filter(|word| word.starts_with("parler_"));
+    let wrong: Vec<_> = said.filter(|word| !tools.contains(word)).map(str::to_owned).collect();
+    none(&wrong);
+}
