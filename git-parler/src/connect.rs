@@ -108,7 +108,9 @@ pub(crate) enum Task {
 #[derive(Debug)]
 pub(crate) struct Wiring<'a> {
     places: Places<'a>,
+    /// What a host runs that has the PATH of a shell, and what one does that is started from a desktop.
     launch: Launch,
+    desktop: Launch,
 }
 
 impl<'a> Wiring<'a> {
@@ -120,16 +122,20 @@ impl<'a> Wiring<'a> {
             (Ok(one), Ok(other)) => one == other,
             _ => false,
         };
-        // The name alone goes on working when the program is brought up to date in another place.
-        let command = match places.program("git-parler") {
-            Some(found) if is_running(&found) => "git-parler".to_owned(),
-            _ => running.to_str().ok_or_else(|| Error::NamelessProgram { path: running.clone() })?.to_owned(),
+        let text = |path: &Path| {
+            path.to_str().map(str::to_owned).ok_or_else(|| Error::NamelessProgram { path: path.to_owned() })
         };
+        let found = places.program("git-parler").filter(|found| is_running(found));
+        // Under the name by which it is found, which need not be that of the file: a link goes on working when it is led elsewhere.
+        let path = text(found.as_deref().unwrap_or(&running))?;
+        // The name alone goes on working when the program is brought up to date in another place.
+        let command = found.map_or_else(|| path.clone(), |_| "git-parler".to_owned());
         let mut arguments = vec!["mcp".to_owned()];
         if let Some(hub) = hub {
             arguments.splice(0..0, ["--hub".to_owned(), hub.to_owned()]);
         }
-        Ok(Self { places, launch: Launch { command, arguments } })
+        let desktop = Launch { command: path, arguments: arguments.clone() };
+        Ok(Self { places, launch: Launch { command, arguments }, desktop })
     }
 
     /// Returns the hosts that are on this machine.
@@ -142,9 +148,14 @@ impl<'a> Wiring<'a> {
         (host.file)(&self.places)
     }
 
+    /// Returns what a host is to start.
+    fn launch(&self, host: &Host) -> &Launch {
+        if host.is_on_desktop { &self.desktop } else { &self.launch }
+    }
+
     /// Returns what a person would put into the file of a host.
     pub(crate) fn snippet(&self, host: &Host) -> String {
-        host.shape.snippet(&self.launch)
+        host.shape.snippet(self.launch(host))
     }
 
     /// Returns the row of a host that was left as it is because of `problem`, with what can be pasted into its file.
@@ -176,7 +187,7 @@ impl<'a> Wiring<'a> {
 
     fn deed(&self, host: &Host, task: Task, place: &Place) -> Result<Deed, Unfit> {
         Ok(match task {
-            Task::Add => match host.shape.add(place.text(), &self.launch)? {
+            Task::Add => match host.shape.add(place.text(), self.launch(host))? {
                 Addition::Added(text) => Deed::Add(text),
                 Addition::Updated(text) => Deed::Update(text),
                 Addition::Already => Deed::Nothing(ConnectState::Already),

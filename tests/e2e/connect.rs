@@ -117,6 +117,7 @@ fn each_host_gets_the_entry_that_it_reads() {
         }
     }
     let shown: String = entries.iter().map(|(hosts, text)| format!("# {hosts}\n{text}")).collect();
+    let shown = shown.replace(PROGRAM, "[path]/git-parler");
     insta::assert_snapshot!(shown, @r#"
     # claude-code
     {
@@ -132,7 +133,7 @@ fn each_host_gets_the_entry_that_it_reads() {
     [mcp_servers.parler]
     command = "git-parler"
     args = ["mcp"]
-    # gemini cursor windsurf cline claude-desktop
+    # gemini
     {
       "mcpServers": {
         "parler": {
@@ -150,12 +151,21 @@ fn each_host_gets_the_entry_that_it_reads() {
         }
       }
     }
+    # cursor windsurf cline claude-desktop
+    {
+      "mcpServers": {
+        "parler": {
+          "command": "[path]/git-parler",
+          "args": ["mcp"]
+        }
+      }
+    }
     # vscode
     {
       "servers": {
         "parler": {
           "type": "stdio",
-          "command": "git-parler",
+          "command": "[path]/git-parler",
           "args": ["mcp"]
         }
       }

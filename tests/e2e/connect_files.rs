@@ -88,7 +88,8 @@ fn there_and_back(host: &str, file: &str, text: &str) {
     let mut said = read(file, &with);
     let servers = said[container(host)].as_object_mut().expect("a map of servers");
     let entry = servers.shift_remove("parler").expect("our entry");
-    assert!(entry["command"] == "git-parler" || entry["command"][0] == "git-parler", "{entry}");
+    let command = entry["command"].as_str().or(entry["command"][0].as_str()).expect("a command");
+    assert!(command == "git-parler" || command == crate::PROGRAM, "{entry}");
     let mut expected = read(file, text);
     if servers.is_empty() {
         // An empty map of servers is as good as none.

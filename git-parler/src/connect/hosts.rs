@@ -25,6 +25,8 @@ pub(crate) struct Host {
     pub(crate) name: &'static str,
     /// The name for people.
     pub(crate) title: &'static str,
+    /// Whether it is started from a desktop, where the PATH need not be that of the person's shell.
+    pub(super) is_on_desktop: bool,
     /// Programs that show it is installed.
     pub(super) programs: &'static [&'static str],
     /// The folder that shows it was used.

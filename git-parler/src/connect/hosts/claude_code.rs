@@ -7,6 +7,7 @@ use super::Host;
 pub(super) const HOST: Host = Host {
     name: "claude-code",
     title: "Claude Code",
+    is_on_desktop: false,
     programs: &["claude"],
     folder: |places| places.named("CLAUDE_CONFIG_DIR", ".claude"),
     // The file lies beside its folder, but within the one that a variable names.

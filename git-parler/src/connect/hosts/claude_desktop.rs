@@ -6,6 +6,7 @@ use super::Host;
 pub(super) const HOST: Host = Host {
     name: "claude-desktop",
     title: "Claude Desktop",
+    is_on_desktop: true,
     programs: &["claude-desktop"],
     folder: |places| places.desktop("Claude"),
     file: |places| places.desktop("Claude/claude_desktop_config.json"),

@@ -8,6 +8,7 @@ const FOLDER: &str = "Code/User/globalStorage/saoudrizwan.claude-dev";
 pub(super) const HOST: Host = Host {
     name: "cline",
     title: "Cline",
+    is_on_desktop: true,
     programs: &[],
     folder: |places| places.desktop(FOLDER),
     file: |places| places.desktop(FOLDER).join("settings/cline_mcp_settings.json"),

@@ -7,6 +7,7 @@ use super::Host;
 pub(super) const HOST: Host = Host {
     name: "codex",
     title: "Codex",
+    is_on_desktop: false,
     programs: &["codex"],
     folder: |places| places.named("CODEX_HOME", ".codex"),
     file: |places| places.named("CODEX_HOME", ".codex").join("config.toml"),

@@ -7,6 +7,7 @@ use super::Host;
 pub(super) const HOST: Host = Host {
     name: "copilot",
     title: "Copilot CLI",
+    is_on_desktop: false,
     programs: &["copilot"],
     folder: |places| places.named("COPILOT_HOME", ".copilot"),
     file: |places| places.named("COPILOT_HOME", ".copilot").join("mcp-config.json"),

@@ -6,6 +6,7 @@ use super::Host;
 pub(super) const HOST: Host = Host {
     name: "cursor",
     title: "Cursor",
+    is_on_desktop: true,
     programs: &["cursor", "cursor-agent"],
     folder: |places| places.home(".cursor"),
     file: |places| places.home(".cursor/mcp.json"),

@@ -7,6 +7,7 @@ use super::Host;
 pub(super) const HOST: Host = Host {
     name: "gemini",
     title: "Gemini CLI",
+    is_on_desktop: false,
     programs: &["gemini"],
     folder: |places| places.named("GEMINI_CLI_HOME", "").join(".gemini"),
     file: |places| places.named("GEMINI_CLI_HOME", "").join(".gemini/settings.json"),

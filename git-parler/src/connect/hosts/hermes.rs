@@ -6,6 +6,7 @@ use super::Host;
 pub(super) const HOST: Host = Host {
     name: "hermes",
     title: "Hermes",
+    is_on_desktop: false,
     programs: &["hermes"],
     folder: |places| places.named("HERMES_HOME", ".hermes"),
     file: |places| places.named("HERMES_HOME", ".hermes").join("config.yaml"),

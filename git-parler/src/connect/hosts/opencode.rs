@@ -7,6 +7,7 @@ use super::Host;
 pub(super) const HOST: Host = Host {
     name: "opencode",
     title: "OpenCode",
+    is_on_desktop: false,
     programs: &["opencode"],
     folder: |places| places.config("opencode"),
     file: |places| {

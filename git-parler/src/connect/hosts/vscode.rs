@@ -7,6 +7,7 @@ use super::Host;
 pub(super) const HOST: Host = Host {
     name: "vscode",
     title: "VS Code",
+    is_on_desktop: true,
     programs: &["code"],
     folder: |places| places.desktop("Code/User"),
     file: |places| places.desktop("Code/User/mcp.json"),

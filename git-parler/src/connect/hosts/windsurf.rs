@@ -6,6 +6,7 @@ use super::Host;
 pub(super) const HOST: Host = Host {
     name: "windsurf",
     title: "Windsurf",
+    is_on_desktop: true,
     programs: &["windsurf"],
     folder: |places| places.home(".codeium/windsurf"),
     file: |places| places.home(".codeium/windsurf/mcp_config.json"),
