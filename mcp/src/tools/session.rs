@@ -274,7 +274,8 @@ impl Server {
         let text = render::question(&request, &when::ago(request.first_seen, client::seat::now()));
         let question = Question {
             name: "decision",
-            about: format!("parler_approve_join\0{room}\0{}", request.id),
+            // A later request of the same agent is another question.
+            about: format!("parler_approve_join\0{room}\0{}\0{}", request.id, request.first_seen),
             text,
             form: form(approve.decision),
         };
