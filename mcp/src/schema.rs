@@ -33,13 +33,16 @@ fn outline(schema: &JsonObject) -> JsonObject {
     let mut value = Value::Object(schema.clone());
     plain(&mut value);
     let fields = value.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+    let kinds = value.get("$defs").cloned().unwrap_or_default();
     let fields: Map<String, Value> =
-        fields.into_iter().map(|(name, field)| (name, json!({ "type": kind(&field) }))).collect();
+        fields.into_iter().map(|(name, field)| (name, json!({ "type": kind(&field, &kinds) }))).collect();
     json_object(json!({ "type": "object", "properties": fields }))
 }
 
-/// Returns the type of a field; a reference is to an object, or to an enum of words.
-fn kind(field: &Value) -> Value {
+/// Returns the type of a field, which may be a reference to one of `kinds`: an object, or an enum of words.
+fn kind(field: &Value, kinds: &Value) -> Value {
+    let named = field.get("$ref").and_then(Value::as_str).and_then(|path| path.strip_prefix("#/$defs/"));
+    let field = named.and_then(|name| kinds.get(name)).unwrap_or(field);
     match field.get("type") {
         Some(kind) => kind.clone(),
         None if field.get("enum").is_some() || field.get("oneOf").is_some() => "string".into(),
@@ -107,6 +110,8 @@ mod tests {
         choice: Option<Choice>,
         rows: Vec<Row>,
         row: Row,
+        told: Told,
+        retold: Option<Told>,
     }
 
     #[derive(JsonSchema)]
@@ -114,6 +119,15 @@ mod tests {
     #[schemars(rename_all = "snake_case", inline)]
     enum Choice {
         Yes,
+        No,
+    }
+
+    #[derive(JsonSchema)]
+    #[expect(dead_code, reason = "only its schema is looked at")]
+    enum Told {
+        /// It was.
+        Yes,
+        /// It was not.
         No,
     }
 
@@ -143,7 +157,7 @@ mod tests {
         let told = outline(&schema::<Sample>());
         let fields = json!({
             "count": { "type": "integer" }, "at": { "type": "integer" }, "choice": { "type": "string" },
-            "rows": { "type": "array" }, "row": { "type": "object" },
+            "rows": { "type": "array" }, "row": { "type": "object" }, "told": { "type": "string" }, "retold": { "type": "string" },
         });
         assert_eq!(Value::Object(told), json!({ "type": "object", "properties": fields }));
     }
