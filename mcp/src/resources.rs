@@ -177,8 +177,6 @@ impl Server {
         for uri in context.accepted().resource_subscriptions.clone().unwrap_or_default() {
             let Some(session) = session_of(&uri) else { continue };
             let (server, sink, (tell, mut told)) = (self.clone(), context.sink().clone(), watch::channel(0));
-            // Something may have been said between the acknowledgement and now.
-            told.mark_changed();
             following.spawn(async move {
                 let telling = async {
                     while told.changed().await.is_ok() {
@@ -197,7 +195,8 @@ impl Server {
         context.cancelled().await;
     }
 
-    /// Says through `tell` each time that the log of a session goes on; ends when it cannot be read any more.
+    /// Says through `tell` from where on the log of a session is followed, since something may have been said since the client
+    /// asked for it, and then each time that it goes on; ends when it cannot be read any more.
     async fn follow(&self, session: Purpose, tell: &watch::Sender<u64>) {
         let (mut outage, mut after) = (Outage::new(), None);
         loop {
@@ -210,13 +209,13 @@ impl Server {
                 Err(_) => return,
             };
             loop {
-                let asked = lent.news(after, Duration::from_secs(WAIT_SECONDS_MAX)).await;
+                let wait = after.map_or(Duration::ZERO, |_| Duration::from_secs(WAIT_SECONDS_MAX));
+                let asked = lent.news(after, wait).await;
                 match outage.outlast(asked, |_| {}).await {
                     Ok(Some(end)) => {
-                        if after.is_some_and(|before| before != end) {
+                        if after.replace(end) != Some(end) {
                             tell.send_replace(end);
                         }
-                        after = Some(end);
                     }
                     Ok(None) => break,
                     Err(_) => return,
