@@ -7,8 +7,11 @@ import os
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
+import threading
+import time
 import traceback
 
 PROGRAM = pathlib.Path(os.environ["GIT_PARLER"])
@@ -50,18 +53,44 @@ class World:
         shutil.rmtree(self.root, ignore_errors=True)
 
     def hub(self):
-        """Starts a hub on loopback and returns its URL."""
-        arguments = ["hub", "--listen", "127.0.0.1:0", "--json"]
-        env = self.person("hub").env
+        """Starts a hub on loopback, behind a line that takes its time, and returns its URL."""
+        with socket.create_server(("127.0.0.1", 0)) as found:
+            port = found.getsockname()[1]
+        line = socket.create_server(("127.0.0.1", 0))
+        url = f"ws://127.0.0.1:{line.getsockname()[1]}"
+        arguments = ["hub", "--listen", f"127.0.0.1:{port}", "--url", url, "--json"]
+        env = self.person(f"hub{len(self.hubs)}").env
         hub = subprocess.Popen([PROGRAM, *arguments], env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self.hubs.append(hub)
-        return json.loads(hub.stdout.readline())["url"]
+        threading.Thread(target=relay, args=(line, port), daemon=True).start()
+        equal(json.loads(hub.stdout.readline())["url"], url)
+        return url
 
     def person(self, name, hub=None):
         """Makes somebody with a HOME and a repository, who uses `hub` or the local one."""
         person = Person(self, name, hub)
         self.people.append(person)
         return person
+
+
+def relay(line, port):
+    """Passes connections on to `port`, no faster than 16 MiB in a second."""
+    chunk = 256 * 1024
+
+    def pump(source, sink):
+        with contextlib.suppress(OSError):
+            while received := source.recv(chunk):
+                sink.sendall(received)
+                time.sleep(len(received) / (64 * chunk))
+        for end in source, sink:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    while True:
+        near, _ = line.accept()
+        far = socket.create_connection(("127.0.0.1", port))
+        for pair in (near, far), (far, near):
+            threading.Thread(target=pump, args=pair, daemon=True).start()
 
 
 class Person:
@@ -136,11 +165,11 @@ def holds(text, *parts):
 
 
 def ids(facts):
-    """Returns the ids in an answer as its text has them: of rooms, handoffs, tips and commits by their first 12 digits."""
+    """Returns the ids in an answer as its text has them: of handoffs and commits by their first 12 digits."""
     found = []
     if isinstance(facts, dict):
         for key, value in facts.items():
-            is_id = key in ("id", "room", "session") and isinstance(value, str) and re.fullmatch("[0-9a-f]{40,64}", value)
+            is_id = key == "id" and isinstance(value, str) and re.fullmatch("[0-9a-f]{40,64}", value)
             found += [value[:12]] if is_id else ids(value)
     elif isinstance(facts, list):
         for value in facts:
