@@ -2,6 +2,7 @@
 what came of it."""
 
 import contextlib
+import copy
 import json
 import os
 import pathlib
@@ -118,6 +119,13 @@ class Person:
         same |= {key.replace("AUTHOR", "COMMITTER"): value for key, value in same.items()}
         self.git("commit", "--quiet", "--allow-empty", "-m", "what everybody has", more=same)
 
+    def worktree(self, name):
+        """Makes a worktree beside the repository, of the same user."""
+        other = copy.copy(self)
+        other.repo = self.repo.parent / name
+        self.git("worktree", "add", "--quiet", other.repo)
+        return other
+
     def commit(self, file, content, subject):
         """Commits `content`, and returns the commit's id."""
         (self.repo / file).write_bytes(content)
@@ -134,7 +142,7 @@ class Person:
         run = self.run("git-parler", "--json", *arguments, must=must)
         return json.loads(run.stdout) if run.stdout.startswith("{") else None
 
-    def run(self, *command, more=None, must=True, timeout=120, **options):
+    def run(self, *command, more=None, must=True, timeout=60, **options):
         """Runs a command as this person, by default in the repository."""
         options = {"cwd": self.repo, "stdin": subprocess.DEVNULL, "env": self.env | (more or {})} | options
         command = [str(word) for word in command]

@@ -1,0 +1,63 @@
+"""What each host is put through: it is wired to the server, shows it as connected, and its model, which is faked, reads what another
+worktree said and handed over, looks at that, and hands a commit over itself."""
+
+from fake_model import FakeModel
+from world import INSTALLED, World, check, equal, holds
+
+
+def host(name, prepare, by_hand, connected, command):
+    """Runs the checks of a host.
+
+    `prepare(person, model)` writes its settings; `by_hand(person)` adds the server to them as `git parler connect` does, for a program
+    that has no such command; `connected(person)` looks whether the host gets on with the server; `command(person, model)` is what
+    has it ask its model, with what it needs in the environment.
+    """
+    with World() as world:
+        ada = world.person("ada")
+        ada.env["PATH"] += f":{INSTALLED}/node_modules/.bin"
+        other = ada.worktree("other")
+        tip = other.commit("theirs", b"theirs\n", "made in the other worktree")
+        theirs = other.parler("push", "--base", "HEAD~1")["id"]
+        other.parler("send", "look at this, please")
+        ada.commit("ours", b"ours\n", "made by the agent")
+        model = FakeModel([
+            ("parler_recv", {}),
+            ("parler_fetch", {"id": theirs[:12]}),
+            ("parler_push", {"base": "HEAD~1", "summary": "from the agent"}),
+        ])
+        prepare(ada, model)
+        with check(f"{name}: is wired by {wire(name, ada, by_hand)}"):
+            pass
+        with check(f"{name}: is connected"):
+            connected(ada)
+        before = ada.snapshot()
+        with check(f"{name}: its model ends its turn"):
+            words, more = command(ada, model)
+            ada.run(*words, more=more)
+        with check(f"{name}: its model was told the tools"):
+            for tool in "approve_join", "fetch", "join_session", "open_session", "push", "recv", "send", "status":
+                equal(len([told for told in model.tools if told.endswith(f"parler_{tool}")]), 1)
+        shown = model.shown + ["nothing"] * 3
+        with check(f"{name}: parler_recv shows what was said and handed over"):
+            holds(shown[0], theirs[:12], "look at this, please", "made in the other worktree")
+        with check(f"{name}: parler_fetch shows what was handed over"):
+            holds(shown[1], theirs[:12], tip[:12], "made in the other worktree", "parler apply", "theirs")
+        with check(f"{name}: parler_push hands over"):
+            listed = other.parler("list")["handoffs"]
+            ours = next((handoff for handoff in listed if handoff["summary"] == "from the agent"), None)
+            equal(ours and (ours["author"]["name"], ours["commits"]), ("ada", 1))
+            holds(shown[2], ours["id"][:12])
+            other.parler("apply", ours["id"])
+            equal(other.git("show", "-s", "--format=%s", f"refs/parler/{ours['id'][:12]}").strip(), "made by the agent")
+        with check(f"{name}: the repository is as it was"):
+            equal({file: bytes for file, bytes in ada.snapshot().items() if not file.startswith(".git/")},
+                  {file: bytes for file, bytes in before.items() if not file.startswith(".git/")})
+
+
+def wire(name, person, by_hand):
+    """Adds the server to the host's settings, and says how."""
+    if person.run("git-parler", "connect", "--help", must=False).returncode == 0:
+        person.parler("connect", "--host", name)
+        return "git parler connect"
+    by_hand(person)
+    return "hand"
