@@ -31,4 +31,4 @@ def command(_person, model):
     return ["claude", "-p", "what is new?", "--allowedTools", allowed, "--model", "claude-fake"], more
 
 
-host("claude", prepare, by_hand, connected, command)
+host("claude", prepare, by_hand, connected, command, wired_as="claude-code")

@@ -5,11 +5,11 @@ from fake_model import FakeModel
 from world import INSTALLED, World, check, equal, holds
 
 
-def host(name, prepare, by_hand, connected, command):
+def host(name, prepare, by_hand, connected, command, wired_as=None):
     """Runs the checks of a host.
 
     `prepare(person, model)` writes its settings; `by_hand(person)` adds the server to them as `git parler connect` does, for a program
-    that has no such command; `connected(person)` looks whether the host gets on with the server; `command(person, model)` is what
+    that has no such command, which calls the host `wired_as`; `connected(person)` looks whether the host gets on with the server; `command(person, model)` is what
     has it ask its model, with what it needs in the environment.
     """
     with World() as world:
@@ -26,8 +26,8 @@ def host(name, prepare, by_hand, connected, command):
             ("parler_push", {"base": "HEAD~1", "summary": "from the agent"}),
         ])
         prepare(ada, model)
-        with check(f"{name}: is wired by {wire(name, ada, by_hand)}"):
-            pass
+        with check(f"{name}: is wired"):
+            wire(wired_as or name, ada, by_hand)
         with check(f"{name}: is connected"):
             connected(ada)
         before = ada.snapshot()
@@ -55,9 +55,8 @@ def host(name, prepare, by_hand, connected, command):
 
 
 def wire(name, person, by_hand):
-    """Adds the server to the host's settings, and says how."""
+    """Adds the server to the host's settings."""
     if person.run("git-parler", "connect", "--help", must=False).returncode == 0:
         person.parler("connect", "--host", name)
-        return "git parler connect"
-    by_hand(person)
-    return "hand"
+    else:
+        by_hand(person)

@@ -4,7 +4,7 @@ import json
 import re
 
 from scenario import host
-from world import holds
+from world import INSTALLED, holds
 
 
 def prepare(person, model):
@@ -13,6 +13,9 @@ def prepare(person, model):
     provider = {"npm": "@ai-sdk/openai-compatible", "name": "Fake", "options": options, "models": {"fake": fake}}
     settings = {"model": "fake/fake", "small_model": "fake/fake", "autoupdate": False, "share": "disabled"}
     person.env |= {"OPENCODE_DISABLE_AUTOUPDATE": "1", "OPENCODE_DISABLE_MODELS_FETCH": "1"}
+    # Its package would put the program of this system in its place by a script.
+    program = next(INSTALLED.glob("node_modules/opencode-*/bin/opencode"))
+    (person.home.parent / "bin/opencode").symlink_to(program)
     (person.home / ".config/opencode").mkdir(parents=True)
     write(person, settings | {"provider": {"fake": provider}})
 
