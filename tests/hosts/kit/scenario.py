@@ -8,9 +8,9 @@ from world import INSTALLED, World, check, equal, holds
 def host(name, prepare, by_hand, connected, command, wired_as=None):
     """Runs the checks of a host.
 
-    `prepare(person, model)` writes its settings; `by_hand(person)` adds the server to them as `git parler connect` does, for a program
-    that has no such command, which calls the host `wired_as`; `connected(person)` looks whether the host gets on with the server; `command(person, model)` is what
-    has it ask its model, with what it needs in the environment.
+    `prepare(person, model)` writes its settings. The server is added to them by `git parler connect`, to which the host is
+    `wired_as`, and in a program that has no such command `by_hand(person)`. `connected(person)` looks whether the host gets on with
+    the server; `command(person, model)` is what has it ask its model, with what it needs in the environment.
     """
     with World() as world:
         ada = world.person("ada")
