@@ -204,14 +204,19 @@ def collect(heard):
 
 
 async def handoff(era, ada, bob):
-    size = 16 * 1024 * 1024
+    size = 24 * 1024 * 1024
+    commit = ada.person.commit("big", os.urandom(size), "something big")
+    with check(f"python {era}: a push that is cancelled in the middle hands nothing over"):
+        await cancelled(ada, "push", base="HEAD~1")
+        equal(ada.person.parler("list")["handoffs"], [])
     with check(f"python {era}: parler_push of some MiB says how far it is"):
-        commit = ada.person.commit("big", os.urandom(size), "something big")
         heard, before = [], ada.person.snapshot()
         text, pushed = await ada.call("push", base="HEAD~1", progress=collect(heard))
         equal((pushed["tip"], pushed["commits"]), (commit, 1))
         equal(ada.person.snapshot(), before)
         grows(heard, size)
+    with check(f"python {era}: a fetch that is cancelled in the middle leaves nothing wrong"):
+        await cancelled(bob, "fetch", id=pushed["id"])
     with check(f"python {era}: parler_fetch verifies it, and no repository changes"):
         heard, before = [], bob.person.snapshot()
         text, got = await bob.call("recv", wait=5)
@@ -226,9 +231,25 @@ async def handoff(era, ada, bob):
         equal(bob.person.git("rev-parse", f"refs/parler/{pushed['id'][:12]}^{{commit}}").strip(), commit)
 
 
+async def cancelled(agent, tool, **arguments):
+    """Cancels a transfer as soon as it says how far it is."""
+    started = asyncio.Event()
+
+    async def hear(*_):
+        started.set()
+
+    call = asyncio.create_task(agent.call(tool, progress=hear, **arguments))
+    async with asyncio.timeout(20):
+        await started.wait()
+    call.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        text, _ = await call
+        raise AssertionError(f"it came to its end: {text}")
+
+
 def grows(heard, size):
     done = [done for done, _ in heard]
-    if not done or done != sorted(set(done)) or not all(done <= total and total >= size for done, total in heard):
+    if not done or done != sorted(set(done)) or any(done > total or total < size for done, total in heard):
         raise AssertionError(f"progress was {heard}")
 
 
