@@ -8,6 +8,8 @@ mod call;
 mod clients;
 mod delivery;
 mod host;
+#[cfg(feature = "conformance")]
+mod http;
 mod joining;
 mod limits;
 mod prompts;
@@ -21,4 +23,6 @@ mod stop;
 mod tools;
 
 pub use host::{Built, Host, Previewed, Problem, Purpose, Range, Repositories};
+#[cfg(feature = "conformance")]
+pub use http::serve_http;
 pub use stdio::{ServeError, Setup, serve};

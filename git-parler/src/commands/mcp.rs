@@ -32,6 +32,12 @@ pub(crate) fn run(context: &Context, global: &Global) -> Result<(), Failure> {
     let setup = Setup { host, repositories: lender, invite, version };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Code::Io, error))?;
+    #[cfg(feature = "conformance")]
+    if let Some(address) = context.environment.text("CONFORMANCE_ADDRESS") {
+        let listening = runtime.block_on(tokio::net::TcpListener::bind(address));
+        let listening = listening.map_err(|error| Failure::new(Code::Io, error))?;
+        return Ok(runtime.block_on(mcp::serve_http(setup, listening))?);
+    }
     let served = runtime.block_on(mcp::serve(setup));
     // A thread of the runtime may still sit in a read of standard input, and what it would read is for nobody.
     runtime.shutdown_background();
