@@ -33,6 +33,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::{Cli, Verb};
+use crate::config::Environment;
 use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::ui::Ui;
@@ -47,12 +48,20 @@ fn main() -> ExitCode {
 /// Runs one command; whatever it is, its failure is reported here and nowhere else.
 fn run(cli: Cli) -> ExitCode {
     let Cli { global, verb } = cli;
+    let is_server = matches!(verb, Verb::Mcp(_));
     let context = match verb {
         Verb::Help(_) | Verb::Setup(_) | Verb::Connect(_) | Verb::Hub(_) => Context::outside(&global),
         _ => Context::look_around(&global),
     };
     let context = match context {
         Ok(context) => context,
+        // Of a server that did not start a host says no more than that; this one tells each call what is wrong with the settings.
+        Err(_) if is_server => {
+            return match commands::mcp::run(&Environment::of_process(), &global) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(failure) => Ui::plain(global.json).fail(&failure),
+            };
+        }
         Err(failure) => return Ui::plain(global.json).fail(&failure),
     };
     let result = match verb {
@@ -75,7 +84,7 @@ fn run(cli: Cli) -> ExitCode {
         Verb::Leave(_) => commands::leave::run(&context),
         Verb::Kick(arguments) => commands::leave::kick(&context, &arguments),
         Verb::Close(_) => commands::leave::close(&context),
-        Verb::Mcp(_) => commands::mcp::run(&context, &global),
+        Verb::Mcp(_) => commands::mcp::run(&context.environment, &global),
         Verb::Hub(arguments) => commands::hub::run(&context, &arguments),
         Verb::Whoami(arguments) => commands::whoami::run(&context, &arguments),
         Verb::Status(_) => commands::status::run(&context),

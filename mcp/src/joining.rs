@@ -22,6 +22,15 @@ impl Joining {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
+    /// Tells that it came to nothing, and what to do about it.
+    pub(crate) fn failed(&self, problem: &Problem) {
+        let hint = problem.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+        self.say(Some(format!(
+            "joining by PARLER_SESSION_KEY failed: {} ({}){hint}",
+            problem.message, problem.code
+        )));
+    }
+
     fn say(&self, what: Option<String>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = what;
     }
@@ -42,13 +51,7 @@ impl Server {
                 Ok(JoinOutcome::Removed) => {
                     Some("this seat was put out of the session of PARLER_SESSION_KEY")
                 }
-                Err(problem) => {
-                    let why = format!(
-                        "joining by PARLER_SESSION_KEY failed: {} ({})",
-                        problem.message, problem.code
-                    );
-                    return self.joining().say(Some(why));
-                }
+                Err(problem) => return self.joining().failed(&problem),
             };
             return self.joining().say(told.map(str::to_owned));
         }

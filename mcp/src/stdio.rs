@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
 use crate::delivery::{Deliveries, Telling};
-use crate::host::{Host, Repositories};
+use crate::host::{Host, Problem, Repositories};
 use crate::limits::LINE_BYTES_MAX;
 use crate::server::Server;
 
@@ -23,8 +23,8 @@ pub struct Setup {
     pub host: Arc<dyn Host>,
     /// What it is lent of repositories.
     pub repositories: Arc<dyn Repositories>,
-    /// The key by which it asks to join at its start (`PARLER_SESSION_KEY`).
-    pub invite: Option<SessionKey>,
+    /// The key by which it asks to join at its start (`PARLER_SESSION_KEY`), if there is one, or why what is there is none.
+    pub invite: Result<Option<SessionKey>, Problem>,
     /// The program's version.
     pub version: String,
 }
@@ -63,7 +63,13 @@ where
     let server = Server::new(&setup, deliveries.clone()).map_err(ServeError::Random)?;
     let input = EndsWithInput { inner: input, ends: ends.clone() };
     let inner = AsyncRwTransport::new_server(input, output).with_max_line_length(LINE_BYTES_MAX);
-    let joining = setup.invite.map(|key| tokio::spawn(server.clone().join_at_start(key)));
+    let joining = match setup.invite {
+        Ok(key) => key.map(|key| tokio::spawn(server.clone().join_at_start(key))),
+        Err(problem) => {
+            server.joining().failed(&problem);
+            None
+        }
+    };
     let served = match server.clone().serve_with_ct(Telling { inner, deliveries }, ends).await {
         Ok(running) => {
             running.waiting().await.map(drop).map_err(|error| ServeError::Io(io::Error::other(error)))

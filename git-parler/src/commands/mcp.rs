@@ -12,6 +12,7 @@ use protocol::invite::SessionKey;
 
 use crate::cli::Global;
 use crate::commands::show;
+use crate::config::Environment;
 use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::handoff;
@@ -19,21 +20,20 @@ use crate::incoming::Incoming;
 use crate::network;
 use crate::start_hub::Starter;
 
-pub(crate) fn run(context: &Context, global: &Global) -> Result<(), Failure> {
-    let invite = invite(context)?;
+pub(crate) fn run(environment: &Environment, global: &Global) -> Result<(), Failure> {
     let lender = Arc::new(Lender {
         // The host's word on where its agent works counts before where it happened to start this.
-        place: context.environment.path("CLAUDE_PROJECT_DIR").filter(|path| path.is_dir()),
+        place: environment.path("CLAUDE_PROJECT_DIR").filter(|path| path.is_dir()),
         // Standard output is the transport's, and nobody reads the other.
         global: Global { json: true, quiet: true, no_progress: true, progress: false, ..global.clone() },
     });
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let host: Arc<dyn Host> = lender.clone();
-    let setup = Setup { host, repositories: lender, invite, version };
+    let setup = Setup { host, repositories: lender, invite: invite(environment), version };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Code::Io, error))?;
     #[cfg(feature = "conformance")]
-    if let Some(address) = context.environment.text("CONFORMANCE_ADDRESS") {
+    if let Some(address) = environment.text("CONFORMANCE_ADDRESS") {
         let listening = runtime.block_on(tokio::net::TcpListener::bind(address));
         let listening = listening.map_err(|error| Failure::new(Code::Io, error))?;
         return Ok(runtime.block_on(mcp::serve_http(setup, listening))?);
@@ -45,13 +45,13 @@ pub(crate) fn run(context: &Context, global: &Global) -> Result<(), Failure> {
 }
 
 /// Reads the key by which the server asks to join at its start.
-fn invite(context: &Context) -> Result<Option<SessionKey>, Failure> {
-    let Some(text) = context.environment.text("PARLER_SESSION_KEY") else { return Ok(None) };
-    let refused = |_| {
-        Failure::new(Code::Usage, "PARLER_SESSION_KEY is no session key, or it was mistyped")
-            .hint("a key begins with gp1-; ask who gave it to you to send it once more")
-    };
-    text.trim().parse().map(Some).map_err(refused)
+fn invite(environment: &Environment) -> Result<Option<SessionKey>, Problem> {
+    let Some(text) = environment.text("PARLER_SESSION_KEY") else { return Ok(None) };
+    text.trim().parse().map(Some).map_err(|_| Problem {
+        code: Code::Usage.row().name,
+        message: "it is no session key, or it was mistyped".to_owned(),
+        hint: Some("a key begins with gp1-; ask who gave it to you to send it once more".to_owned()),
+    })
 }
 
 /// What the server is lent: this program's settings, sentences and repositories, looked at anew for each call.

@@ -64,6 +64,30 @@ fn a_hub_that_is_away_is_an_error_and_no_end() {
 }
 
 #[test]
+fn settings_that_cannot_be_used_are_told_by_each_call_until_they_are_mended() {
+    let people = People::new();
+    let ada = people.ada();
+    let setting = |value| people.two.env.git(&people.two.ahead, ["config", "parler.insecure", value]);
+    setting("perhaps");
+    let mut agent = Agent::older(&ada);
+    let told = agent.refused("parler_status", &json!({}));
+    assert!(told.contains("`parler.insecure` is `perhaps`") && told.contains("(bad_config)"), "{told}");
+    setting("false");
+    assert_eq!(agent.call("parler_status", &json!({}))["unread"], 0);
+}
+
+#[test]
+fn a_key_in_the_environment_that_is_none_is_told_with_what_works_without_it() {
+    let people = People::new();
+    let mut ada = people.ada();
+    ada.set("PARLER_SESSION_KEY", "gp1-nonsense");
+    let status = Agent::newer(&ada).result("parler_status", &json!({}));
+    let told = status["content"][0]["text"].as_str().unwrap();
+    assert!(told.contains("note: joining by PARLER_SESSION_KEY failed: it is no session key"), "{told}");
+    assert!(told.contains("a key begins with gp1-"), "{told}");
+}
+
+#[test]
 fn a_session_that_has_ended_and_a_key_that_admits_nobody_are_told() {
     let people = People::new();
     let (ada, bob) = (people.ada(), people.bob());
