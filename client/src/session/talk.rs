@@ -77,14 +77,22 @@ impl Client {
     }
 
     /// Waits until the log of the room of this call goes on behind entry `after`, or behind what is known of it now, at most as
-    /// long as `wait`; returns the last entry that was verified. No cursor moves.
+    /// long as `wait`; returns the last entry that was verified. A log that a human has accepted since may end before `after`,
+    /// which is told at once. No cursor moves.
     ///
     /// # Errors
-    /// As [`Client::recv`].
+    /// [`Error::Forked`] when the hub shows another history: who follows the log has nothing to wait for then. As
+    /// [`Client::room`] otherwise.
     pub async fn news(&mut self, after: Option<u64>, wait: Duration) -> Result<u64, Error> {
         let room = self.room().await?;
-        let after = after.unwrap_or_else(|| self.rooms[&room].head().seq);
+        self.rooms[&room].check_shown()?;
+        let end = self.rooms[&room].head().seq;
+        let after = after.unwrap_or(end);
+        if after > end {
+            return Ok(end);
+        }
         let page = self.read(room, after, PULL_ENTRIES_MAX, Some(wait)).await?;
+        self.rooms[&room].check_shown()?;
         Ok(page.end_seq.max(after))
     }
 

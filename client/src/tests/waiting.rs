@@ -84,3 +84,12 @@ async fn who_waits_for_a_decision_outlasts_a_hub_that_is_away() {
     let (outcome, decision) = tokio::join!(waiting, decided);
     assert_eq!(outcome.unwrap(), JoinOutcome::Member(decision.room));
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_follows_a_log_in_which_nobody_says_anything_waits() {
+    let mut door = Door::new().await;
+    let end = door.owner.news(None, Duration::ZERO).await.unwrap();
+    let began = Instant::now();
+    assert_eq!(door.owner.news(Some(end), Duration::from_secs(120)).await.unwrap(), end);
+    assert_eq!(began.elapsed().as_secs(), 120);
+}

@@ -386,3 +386,28 @@ async fn an_auto_key_lets_in_nobody_while_the_hub_shows_another_history() {
     ana.accept_fork().await.unwrap();
     assert_eq!(ana.approve_auto().await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn who_follows_a_log_is_told_that_the_hub_shows_another() {
+    let (_home, hub, mut ana, _ben, _key) = asked(15).await;
+    let room = ana.room().await.unwrap();
+    for text in ["one", "two"] {
+        ana.send(text).await.unwrap();
+    }
+    let end = ana.news(None, Duration::ZERO).await.unwrap();
+    let (waits, me) = (Duration::from_secs(50), ana.seat().agent());
+    let hub = Arc::new(hub);
+    let told = Arc::downgrade(&hub);
+    // Behind the look at the room, so that it is found out while waiting.
+    hub.lie(move |asking, _| {
+        if matches!(asking.request, Request::Pull(pull) if pull.wait_ms.is_none()) {
+            told.upgrade().unwrap().show(me, room, |entries| entries.truncate(1));
+        }
+    });
+    let told = ana.news(Some(end), waits).await;
+    assert!(matches!(told, Err(Error::Forked { .. })), "{told:?}");
+    for after in [None, Some(end)] {
+        let told = ana.news(after, waits).await;
+        assert!(matches!(told, Err(Error::Forked { .. })), "{told:?}");
+    }
+}

@@ -25,6 +25,25 @@ async fn who_is_put_out_while_waiting_is_told_so() {
 }
 
 #[tokio::test]
+async fn who_follows_a_log_is_told_when_it_goes_on() {
+    let scene = Scene::open();
+    let mut ana = scene.owner("app").await;
+    let key = opened(&mut ana, about("ship it")).await;
+    let mut ben = scene.member(&mut ana, "ben", &key).await;
+    let end = ben.news(None, Duration::ZERO).await.unwrap();
+    assert_eq!(end, ben.recv("cli", 100, None).await.unwrap().cursor);
+    let (told, said) = tokio::join!(ben.news(Some(end), Duration::from_secs(50)), ana.send("hello"));
+    assert_eq!((told.unwrap(), said.unwrap().seq), (end + 1, end + 1));
+    // What is there already is told at once, and so is a log that ends before.
+    for after in [end, end + 9] {
+        assert_eq!(ben.news(Some(after), Duration::from_secs(50)).await.unwrap(), end + 1);
+    }
+    // Nothing of it was read.
+    assert_eq!(ben.recv("cli", 100, None).await.unwrap().messages.len(), 1);
+    scene.hub.kill();
+}
+
+#[tokio::test]
 async fn who_is_put_out_before_the_bytes_came_is_told_so() {
     let scene = Scene::open();
     let mut ana = scene.owner("app").await;
