@@ -390,20 +390,38 @@ impl Client {
         Ok(count + end.saturating_sub(at))
     }
 
-    /// Takes note that what was received up to `seq` was handed on, here and at the hub. What is remembered here decides: a hub
-    /// that moves a cursor hides nothing by it, and brings nothing back.
+    /// Takes note that what was received up to `seq` was handed on, here and at the hub.
     ///
     /// # Errors
-    /// [`Error::Link`] and [`Error::Seat`] as ever.
+    /// As [`Client::note_read`] and [`Client::tell_read`].
     pub async fn ack(&mut self, room: RoomId, reader: &str, seq: u64) -> Result<(), Error> {
-        let known = self.rooms.get_mut(&room).expect("what was received is of a room that was entered");
-        known.note_cursor(reader, seq)?;
+        self.note_read(room, reader, seq)?;
+        self.tell_read(room, reader).await
+    }
+
+    /// Takes note on this machine that what was received up to `cursor` was handed on. That decides: a hub that moves a cursor
+    /// hides nothing by it, and brings nothing back.
+    ///
+    /// # Errors
+    /// [`SessionError::NotInRoom`] when the hub has answered meanwhile that this seat is not in the room any more;
+    /// [`Error::Seat`] as ever.
+    pub fn note_read(&mut self, room: RoomId, reader: &str, cursor: u64) -> Result<(), Error> {
+        let known = self.rooms.get_mut(&room).ok_or(SessionError::NotInRoom { room })?;
+        known.note_cursor(reader, cursor)
+    }
+
+    /// Tells the hub up to where `reader` was handed the room, as this machine knows it.
+    ///
+    /// # Errors
+    /// As [`Client::note_read`]; [`Error::Link`] as ever.
+    pub async fn tell_read(&mut self, room: RoomId, reader: &str) -> Result<(), Error> {
+        let known = self.rooms.get(&room).ok_or(SessionError::NotInRoom { room })?;
         let is_forked = known.fork().is_some();
-        let ack = Ack { room, reader: reader.to_owned(), seq };
+        let ack = Ack { room, reader: reader.to_owned(), seq: known.cursor(reader) };
         match self.link.request(Request::Ack(ack)).await {
             // The log that it shows now may be shorter than what was received.
             Err(error) if is_forked && error.refusal().is_some() => Ok(()),
-            outcome => Ok(outcome.map(drop)?),
+            outcome => self.unless_out(room, outcome.map(drop).map_err(Error::from)),
         }
     }
 }

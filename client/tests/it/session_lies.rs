@@ -411,3 +411,46 @@ async fn who_follows_a_log_is_told_that_the_hub_shows_another() {
         assert!(matches!(told, Err(Error::Forked { .. })), "{told:?}");
     }
 }
+
+#[tokio::test]
+async fn what_was_read_of_a_room_that_is_gone_since_counts_nowhere() {
+    let (_home, hub, mut ana, mut ben, key) = asked(17).await;
+    ana.approve("ben/app", None).await.unwrap();
+    let mut joining = ben.join(&key, "ben/app").await.unwrap();
+    ben.join_state(&mut joining, None).await.unwrap();
+    let received = ben.recv("cli", 10, None).await.unwrap();
+    hub.lie(|asking, answer| {
+        if matches!(asking.request, Request::Ack(_) | Request::Pull(_)) {
+            *answer = Err(Refusal::not_found());
+        }
+    });
+    // By the answer to the acknowledgment itself, and then for good.
+    for _ in 0..2 {
+        let error = ben.ack(received.room, "cli", received.cursor).await.unwrap_err();
+        assert!(matches!(error, Error::Session(SessionError::NotInRoom { .. })), "{error}");
+    }
+    let error = ben.note_read(received.room, "cli", received.cursor).unwrap_err();
+    assert!(matches!(error, Error::Session(SessionError::NotInRoom { .. })), "{error}");
+}
+
+#[tokio::test]
+async fn what_was_read_counts_on_this_machine_before_the_hub_hears_of_it() {
+    let (home, hub, mut ana, mut ben, key) = asked(18).await;
+    ana.approve("ben/app", None).await.unwrap();
+    let mut joining = ben.join(&key, "ben/app").await.unwrap();
+    ben.join_state(&mut joining, None).await.unwrap();
+    let received = ben.recv("cli", 10, None).await.unwrap();
+    let acked = Seen::default();
+    let noted = acked.clone();
+    hub.lie(move |asking, _| {
+        if let Request::Ack(ack) = asking.request {
+            *noted.lock().unwrap() = Some(ack.seq);
+        }
+    });
+    ben.note_read(received.room, "cli", received.cursor).unwrap();
+    assert_eq!(*acked.lock().unwrap(), None);
+    let mut other = seat(home.path(), "ben", &hub).await;
+    assert_eq!(other.recv("cli", 10, None).await.unwrap().messages, []);
+    ben.tell_read(received.room, "cli").await.unwrap();
+    assert_eq!(*acked.lock().unwrap(), Some(received.cursor));
+}
