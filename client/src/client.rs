@@ -204,19 +204,13 @@ impl Client {
         let room = self.room().await?;
         let me = self.me();
         let unread = self.unread(room, reader).await?;
-        let (kind, owner) = (self.rooms[&room].kind(), self.rooms[&room].owner());
+        let kind = self.rooms[&room].kind();
         let mut members: Vec<_> = self.rooms[&room].present().into_iter().map(|(agent, _)| agent).collect();
         if !members.iter().any(|member| member.id == me.id) {
             members.push(me.clone());
         }
         members.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
-        let is_own_session = kind == RoomKind::Session && owner == self.seat.user();
-        let pending = if is_own_session {
-            let gate = self.gate(room).await?;
-            self.reported(room, gate).requests
-        } else {
-            Vec::new()
-        };
+        let pending = self.pending(room).await?;
         Ok(Status {
             me,
             user: self.seat.user(),

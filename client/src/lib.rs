@@ -29,8 +29,8 @@ pub use outage::{HubTurn, Outage};
 pub use push::{Posted, Undelivered};
 pub use seat::{InUse, VerifiedBlob, in_use, use_home};
 pub use session::{
-    JoinOutcome, Joining, NotLetIn, OpenSession, SessionError, Tended, Thing, export_user, import_user,
-    whereabouts,
+    Asked, JoinOutcome, Joining, NotLetIn, OpenSession, SessionError, Tended, Thing, export_user,
+    import_user, whereabouts,
 };
 pub use settings::Settings;
 

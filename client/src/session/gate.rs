@@ -8,7 +8,7 @@ use protocol::frame::{JoinRequest, Request};
 use protocol::id::RoomId;
 use protocol::key::{AgentId, InviteId};
 use protocol::room::{ActError, CheckedRequest, Members, Standing, check_request};
-use protocol::statement::{Admit, Key, Op, Role};
+use protocol::statement::{Admit, Key, Op, Role, RoomKind};
 use protocol::words::words;
 
 use super::looks::Look;
@@ -27,6 +27,15 @@ pub struct Tended {
     pub let_in: Vec<Decision>,
     /// How many wait for a decision in each session that was looked at, also where nobody does.
     pub waiting: BTreeMap<RoomId, u64>,
+}
+
+/// Somebody who asks to join, or who asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// Waits for a decision.
+    Waits(report::JoinRequest),
+    /// Does not ask any more: the owner has decided, here or by another seat.
+    Decided(Decision),
 }
 
 /// Somebody who was not let in although a key says so.
@@ -60,20 +69,33 @@ impl Client {
         Ok(self.reported(room, gate))
     }
 
-    /// Returns the request of somebody who asks to join the session of this call, by whatever names them for [`Client::approve`].
+    /// Returns who asks to join the session of this call. It costs nothing where nobody can ask this user: in a home, and where
+    /// another user has opened the session.
+    ///
+    /// # Errors
+    /// [`SessionError::NotInRoom`] for a room that this client has not taken up, or has lost since; as [`Client::requests`]
+    /// otherwise.
+    pub async fn pending(&mut self, room: RoomId) -> Result<Vec<report::JoinRequest>, Error> {
+        let known = self.rooms.get(&room).ok_or(SessionError::NotInRoom { room })?;
+        if known.kind() != RoomKind::Session || known.owner() != self.seat.user() {
+            return Ok(Vec::new());
+        }
+        let gate = self.gate(room).await?;
+        Ok(self.reported(room, gate).requests)
+    }
+
+    /// Returns the request of somebody who asks to join the session of this call, or what was decided about them, by whatever
+    /// names them for [`Client::approve`].
     ///
     /// # Errors
     /// [`SessionError::NoSuch`] and [`SessionError::Unclear`] for a selector that means nobody or several; as
     /// [`Client::requests`] otherwise.
-    pub async fn asks(&mut self, joiner: &str) -> Result<report::JoinRequest, Error> {
-        let requests = self.requests().await?.requests;
-        let named = requests.into_iter().map(|request| Named {
-            id: request.id.to_string(),
-            words: Some(request.words.clone()),
-            name: Some(request.name.clone()),
-            of: request,
-        });
-        Ok(select(Thing::Joiner, joiner, named)?)
+    pub async fn asks(&mut self, joiner: &str) -> Result<Asked, Error> {
+        let room = self.session().await?;
+        match self.at_gate(room, joiner).await? {
+            AtGate::Waits(gate, at) => Ok(Asked::Waits(self.reported(room, gate).requests.swap_remove(at))),
+            AtGate::Decided(decision) => Ok(Asked::Decided(decision)),
+        }
     }
 
     /// Lets somebody who asks into the session of this call: with all that was said before, or none of it. Without a word on
@@ -85,12 +107,11 @@ impl Client {
     /// [`Error::Forked`]; as [`Client::room`] otherwise.
     pub async fn approve(&mut self, joiner: &str, no_history: Option<bool>) -> Result<Decision, Error> {
         let room = self.owned().await?;
-        let gate = self.gate(room).await?;
-        let request = match selected(joiner, &gate.offered) {
-            Err(SessionError::NoSuch { .. }) => return self.decided(room, joiner, JoinerState::Member).await,
-            other => other?,
-        };
-        self.admit(room, request, no_history).await
+        match self.at_gate(room, joiner).await? {
+            AtGate::Waits(gate, at) => self.admit(room, &gate.offered[at], no_history).await,
+            AtGate::Decided(decision) if decision.state == JoinerState::Member => Ok(decision),
+            AtGate::Decided(_) => Err(SessionError::Act(ActError::Denied).into()),
+        }
     }
 
     /// Turns somebody who asks away, for good: no later admission of that agent counts in this room.
@@ -99,11 +120,12 @@ impl Client {
     /// As [`Client::approve`]; [`SessionError::Act`] when that agent is in the room by now.
     pub async fn deny(&mut self, joiner: &str) -> Result<Decision, Error> {
         let room = self.owned().await?;
-        let gate = self.gate(room).await?;
-        let request = match selected(joiner, &gate.offered) {
-            Err(SessionError::NoSuch { .. }) => return self.decided(room, joiner, JoinerState::Denied).await,
-            other => other?,
+        let (gate, at) = match self.at_gate(room, joiner).await? {
+            AtGate::Waits(gate, at) => (gate, at),
+            AtGate::Decided(decision) if decision.state == JoinerState::Denied => return Ok(decision),
+            AtGate::Decided(_) => return Err(SessionError::Act(ActError::Member).into()),
         };
+        let request = &gate.offered[at];
         let joiner = Agent { id: request.agent, name: request.name.clone() };
         self.act(room, |_, _| Ok(Op::Deny { agents: vec![joiner.id] })).await?;
         Ok(Decision { room, joiner, state: JoinerState::Denied })
@@ -316,13 +338,23 @@ impl Client {
         Ok(Decision { room, joiner, state: JoinerState::Member })
     }
 
-    /// Answers for somebody who does not ask any more, since another seat of the owner has decided the same.
-    async fn decided(
-        &mut self,
-        room: RoomId,
-        selector: &str,
-        wanted: JoinerState,
-    ) -> Result<Decision, Error> {
+    /// Finds somebody among those who ask, or what was decided about them.
+    async fn at_gate(&mut self, room: RoomId, joiner: &str) -> Result<AtGate, Error> {
+        let gate = self.gate(room).await?;
+        let named = gate.offered.iter().enumerate().map(|(at, request)| Named {
+            of: at,
+            id: request.agent.to_string(),
+            words: Some(words(&request.agent)),
+            name: Some(request.name.clone()),
+        });
+        match select(Thing::Joiner, joiner, named) {
+            Err(SessionError::NoSuch { .. }) => Ok(AtGate::Decided(self.decided(room, joiner).await?)),
+            at => Ok(AtGate::Waits(gate, at?)),
+        }
+    }
+
+    /// Returns what was decided about somebody who does not ask any more, by another seat of the owner perhaps.
+    async fn decided(&mut self, room: RoomId, selector: &str) -> Result<Decision, Error> {
         // The decision may have come between the look at the room and that at its gate.
         self.refresh(room).await?;
         let members = self.rooms[&room].members();
@@ -334,25 +366,25 @@ impl Client {
             of: agent,
         });
         let joiner: Agent = select(Thing::Joiner, selector, named)?;
-        match (wanted, is_member(members, &joiner.id), members.is_denied(&joiner.id)) {
-            (JoinerState::Member, true, _) | (JoinerState::Denied, false, true) => {
-                Ok(Decision { room, joiner, state: wanted })
+        let state = match (is_member(members, &joiner.id), members.is_denied(&joiner.id)) {
+            (true, _) => JoinerState::Member,
+            (false, true) => JoinerState::Denied,
+            (false, false) => {
+                return Err(
+                    SessionError::NoSuch { what: Thing::Joiner, selector: selector.to_owned() }.into()
+                );
             }
-            (JoinerState::Denied, true, _) => Err(SessionError::Act(ActError::Member).into()),
-            (JoinerState::Member, _, true) => Err(SessionError::Act(ActError::Denied).into()),
-            _ => Err(SessionError::NoSuch { what: Thing::Joiner, selector: selector.to_owned() }.into()),
-        }
+        };
+        Ok(Decision { room, joiner, state })
     }
 }
 
-fn selected<'a>(selector: &str, offered: &'a [CheckedRequest]) -> Result<&'a CheckedRequest, SessionError> {
-    let named = offered.iter().map(|request| Named {
-        of: request,
-        id: request.agent.to_string(),
-        words: Some(words(&request.agent)),
-        name: Some(request.name.clone()),
-    });
-    select(Thing::Joiner, selector, named)
+/// Where somebody stands who was named at a gate.
+enum AtGate {
+    /// Among those who ask, at this place.
+    Waits(Gate, usize),
+    /// Elsewhere.
+    Decided(Decision),
 }
 
 fn is_member(members: &Members, agent: &AgentId) -> bool {

@@ -16,7 +16,7 @@ mod user;
 mod whereabouts;
 
 pub use error::{SessionError, Thing};
-pub use gate::{NotLetIn, Tended};
+pub use gate::{Asked, NotLetIn, Tended};
 pub use join::{JoinOutcome, Joining};
 pub use open::OpenSession;
 pub(crate) use rooms::Choice;

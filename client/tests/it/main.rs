@@ -19,6 +19,8 @@ mod session_again;
 #[cfg(test)]
 mod session_choice;
 #[cfg(test)]
+mod session_gate;
+#[cfg(test)]
 mod session_lies;
 #[cfg(test)]
 mod session_list;

@@ -267,10 +267,16 @@ impl Server {
         let found = async {
             let mut lent = self.lend_in(approve.session.clone()).await?;
             let room = lent.room().await.map_err(|error| lent.problem(error))?;
-            let request = lent.asks(&approve.joiner).await.map_err(|error| lent.problem(error))?;
-            Ok((lent, room, request))
+            let asked = lent.asks(&approve.joiner).await.map_err(|error| lent.problem(error))?;
+            Ok((lent, room, asked))
         };
-        let (mut lent, room, request) = unless_cancelled(context, found).await?;
+        let (mut lent, room, asked) = unless_cancelled(context, found).await?;
+        let request = match asked {
+            client::Asked::Waits(request) => request,
+            client::Asked::Decided(decided) => {
+                return Ok(Decided::Reply(settled(decided).remarks(&lent.give_back().await)));
+            }
+        };
         let text = render::question(&request, &when::ago(request.first_seen, client::seat::now()));
         let question = Question {
             name: "decision",
@@ -305,15 +311,18 @@ impl Server {
             decided.map_err(|error| lent.problem(error))
         };
         let decided = unless_cancelled(context, deciding).await?;
-        let name = report::text::name(&decided.joiner);
-        let (state, text) = match decision {
-            Choice::Approve => (Standing::Member, format!("{name} is a member now")),
-            Choice::Deny => (Standing::Denied, format!("{name} is turned away, for good")),
-        };
-        let approval = Approval { room, joiner: decided.joiner, state, command: None };
-        let reply = Reply::new(text, &approval).remarks(&lent.give_back().await);
-        Ok(Decided::Reply(reply))
+        Ok(Decided::Reply(settled(decided).remarks(&lent.give_back().await)))
     }
+}
+
+/// Says what was decided.
+fn settled(decided: report::Decision) -> Reply {
+    let name = report::text::name(&decided.joiner);
+    let (state, text) = match decided.state {
+        JoinerState::Denied => (Standing::Denied, format!("{name} is turned away, for good")),
+        _ => (Standing::Member, format!("{name} is a member now")),
+    };
+    Reply::new(text, &Approval { room: decided.room, joiner: decided.joiner, state, command: None })
 }
 
 /// Says what the human has to run where the host cannot ask.
