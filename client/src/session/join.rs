@@ -27,6 +27,8 @@ pub struct Joining {
     record: JoinRecord,
     /// Whether it was filed by this process.
     is_fresh: bool,
+    /// Whether nobody has asked for it just now: see [`Client::join_unasked`].
+    is_unasked: bool,
 }
 
 /// What became of a request to join.
@@ -51,6 +53,20 @@ impl Client {
     /// empty, longer than 100 bytes or cannot be shown, [`Error::Link`] with `key_refused` when the key admits nobody, whatever
     /// the reason.
     pub async fn join(&mut self, key: &SessionKey, name: &str) -> Result<Joining, Error> {
+        self.join_as(key, name, false).await
+    }
+
+    /// As [`Client::join`], for a program that joins by a setting each time it starts and overrules nobody by that: who has left,
+    /// was put out or was turned away does not ask anew, and the session is taken into use by the process of this seat that is
+    /// the first to find itself let in by this request. A human's own `join` does both.
+    ///
+    /// # Errors
+    /// As [`Client::join`].
+    pub async fn join_unasked(&mut self, key: &SessionKey, name: &str) -> Result<Joining, Error> {
+        self.join_as(key, name, true).await
+    }
+
+    async fn join_as(&mut self, key: &SessionKey, name: &str, is_unasked: bool) -> Result<Joining, Error> {
         let found = self.settings.hub.origin();
         if let Some(wanted) = key.origin().map(origin_of).filter(|wanted| *wanted != found) {
             return Err(SessionError::OtherHub { wanted, found }.into());
@@ -60,20 +76,23 @@ impl Client {
         }
         let invite = key.invite_key().public();
         let file = JoinFile::of(self.seat.data(), &self.seat.agent(), &invite)?;
-        let kept = file.load()?.filter(|record| record.hub == self.hub());
+        let is_over = |record: &JoinRecord| !is_unasked && record.found == Some(JoinerState::Removed);
+        let kept = file.load()?.filter(|record| record.hub == self.hub() && !is_over(record));
         let record = match kept {
             Some(record) => record,
             None => self.asking(key, name)?,
         };
-        let mut joining = Joining { key: key.clone(), name: name.to_owned(), file, record, is_fresh: false };
+        let (key, name) = (key.clone(), name.to_owned());
+        let mut joining = Joining { key, name, file, record, is_fresh: false, is_unasked };
         if joining.record.request.is_none() {
             self.file(&mut joining).await?;
         }
         Ok(joining)
     }
 
-    /// Says what became of a request, or waits for the decision as long as `wait`; breaks of the connection do not end that. Once it was for letting this seat in, the
-    /// proof of that is checked (the room is the key's, on this hub, and its owner has signed), and the room is in use.
+    /// Says what became of a request, or waits for the decision as long as `wait`; breaks of the connection do not end that. Once
+    /// it was for letting this seat in, the proof of that is checked (the room is the key's, on this hub, and its owner has
+    /// signed), and the room is in use, as far as [`Client::join_unasked`] does not say otherwise.
     ///
     /// # Errors
     /// [`SessionError::Admission`] when the hub says so and does not prove it; nothing was taken from it then. [`Error::Link`]
@@ -99,6 +118,11 @@ impl Client {
                     if let Some(room) = self.room_of(joining).await? {
                         return Ok(JoinOutcome::Member(room));
                     }
+                    match joining.record.found.filter(|_| joining.is_unasked) {
+                        Some(JoinerState::Member | JoinerState::Removed) => return Ok(JoinOutcome::Removed),
+                        Some(JoinerState::Denied) => return Ok(JoinOutcome::Denied),
+                        Some(JoinerState::Pending) | None => {}
+                    }
                     self.file_anew(joining).await?;
                     continue;
                 }
@@ -106,14 +130,17 @@ impl Client {
             };
             match standing.state {
                 JoinerState::Pending => return Ok(JoinOutcome::Pending),
-                JoinerState::Denied => return Ok(JoinOutcome::Denied),
+                JoinerState::Denied => {
+                    joining.note(JoinerState::Denied)?;
+                    return Ok(JoinOutcome::Denied);
+                }
                 // That was another time, and this seat asks again.
-                JoinerState::Removed if !joining.is_fresh => {
+                JoinerState::Removed if !joining.is_fresh && !joining.is_unasked => {
                     self.file_anew(joining).await?;
                     continue;
                 }
                 JoinerState::Removed => {
-                    joining.file.remove();
+                    joining.note(JoinerState::Removed)?;
                     return Ok(JoinOutcome::Removed);
                 }
                 JoinerState::Member => {
@@ -139,7 +166,7 @@ impl Client {
         let ask = signed::countersign(&invite, ASK, &join.digest());
         let vouched = self.seat.statement(seat::now())?;
         let ask = AskToJoin { join: join.signed().clone(), ask, seat: Some(vouched.signed().clone()) };
-        Ok(JoinRecord { hub: self.hub(), key: key.to_string(), ask, request: None })
+        Ok(JoinRecord { hub: self.hub(), key: key.to_string(), ask, request: None, found: None })
     }
 
     /// Hands a request in. It is on disk before, as signed, so that a crash in between files no second one.
@@ -172,7 +199,7 @@ impl Client {
     }
 
     /// Looks for the room of a key among those that this seat is in, and takes it into use.
-    async fn room_of(&mut self, joining: &Joining) -> Result<Option<RoomId>, Error> {
+    async fn room_of(&mut self, joining: &mut Joining) -> Result<Option<RoomId>, Error> {
         let rows = match self.rows().await {
             // Who may do nothing but ask is in no room.
             Err(Error::Link(error)) if error.refusal() == Some(RefusalCode::NotFound) => return Ok(None),
@@ -189,7 +216,11 @@ impl Client {
     }
 
     /// Checks that this seat was let in, and takes the room into use.
-    async fn let_in(&mut self, joining: &Joining, genesis: Option<Signed<Genesis>>) -> Result<RoomId, Error> {
+    async fn let_in(
+        &mut self,
+        joining: &mut Joining,
+        genesis: Option<Signed<Genesis>>,
+    ) -> Result<RoomId, Error> {
         use protocol::room::AdmissionError;
         let genesis = genesis.ok_or(SessionError::Admission(AdmissionError::NotAdmitted))?;
         let genesis = genesis.verify().map_err(|e| SessionError::Admission(AdmissionError::Genesis(e)))?;
@@ -203,12 +234,21 @@ impl Client {
             self.rooms.insert(room, known);
         }
         self.enter(room).await?;
-        self.set_in_use(Some(room))?;
+        let is_unasked = joining.is_unasked;
+        joining.file.note(&mut joining.record, JoinerState::Member, |before| match before {
+            // What is in use since is what somebody wanted.
+            Some(_) if is_unasked => Ok(()),
+            _ => self.set_in_use(Some(room)),
+        })?;
         Ok(room)
     }
 }
 
 impl Joining {
+    fn note(&mut self, found: JoinerState) -> Result<(), Error> {
+        self.file.note(&mut self.record, found, |_| Ok(()))
+    }
+
     /// Returns the name by which the owner sees the request; none where the hub has one of this seat's that is not kept here.
     ///
     /// A request that waits stays as it was filed: another name counts only once that one is decided or over.

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use protocol::frame::AskToJoin;
+use protocol::frame::{AskToJoin, JoinerState};
 use protocol::id::{Digest, Room12, RoomId};
 use protocol::invite::SessionKey;
 use protocol::json;
@@ -80,6 +80,9 @@ pub(crate) struct JoinRecord {
     /// How the hub names it, once it has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) request: Option<Digest>,
+    /// What some process of this seat has found to have become of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) found: Option<JoinerState>,
 }
 
 /// The file with the record of one request to join.
@@ -122,6 +125,29 @@ impl JoinFile {
     /// Writes the record.
     pub(crate) fn save(&self, record: &JoinRecord) -> Result<(), SeatError> {
         Ok(files::replace(&self.path, json::write(record).as_bytes())?)
+    }
+
+    /// Takes note of what was found to have become of the request `record`, once `act` is done, which is told what a process of
+    /// this seat had found before; no other one does the same meanwhile.
+    pub(crate) fn note<E: From<SeatError>>(
+        &self,
+        record: &mut JoinRecord,
+        found: JoinerState,
+        act: impl FnOnce(Option<JoinerState>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        // Beside the folder, in which every file is a request.
+        let folder = self.path.parent().expect("a file in a folder of ours");
+        let _lock = Lock::of(folder).map_err(SeatError::from)?;
+        let kept = self.load()?;
+        // One that was filed since is another's to tell of.
+        let is_ours = kept.as_ref().is_none_or(|kept| kept.ask == record.ask);
+        let before = kept.filter(|_| is_ours).and_then(|kept| kept.found);
+        act(before)?;
+        record.found = Some(found);
+        if is_ours && before != Some(found) {
+            self.save(record)?;
+        }
+        Ok(())
     }
 
     /// Forgets the request.

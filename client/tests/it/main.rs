@@ -25,4 +25,6 @@ mod session_lies;
 #[cfg(test)]
 mod session_list;
 #[cfg(test)]
+mod session_unasked;
+#[cfg(test)]
 mod session_waiting;
