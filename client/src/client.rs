@@ -222,8 +222,8 @@ impl Client {
         })
     }
 
-    /// Works in another room from now on, as a new process with that choice would: what is in use is read anew, and every reader
-    /// goes on from its cursor.
+    /// Works in another room from now on: what is in use is read anew, and every reader goes on from its cursor. All else of the
+    /// settings stays as it was: see [`Client::fits`].
     ///
     /// # Errors
     /// [`Error::Seat`] when what is in use cannot be read.
@@ -232,6 +232,13 @@ impl Client {
         self.choice = Choice::of(&self.settings, &self.seat)?;
         self.positions.clear();
         Ok(())
+    }
+
+    /// Says whether this is what a new connection with `settings` would be, once it [works in](Client::work_in) the room that
+    /// they choose: all else in them is the same, and neither is for somebody with nothing but a session key.
+    pub fn fits(&self, settings: &Settings) -> bool {
+        let is_keyless = self.settings.invite.is_none() && settings.invite.is_none();
+        is_keyless && Settings { room: self.settings.room.clone(), ..settings.clone() } == self.settings
     }
 
     /// Returns the hub's origin, as it is dialled.

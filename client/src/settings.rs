@@ -8,7 +8,7 @@ use std::str::FromStr;
 use protocol::invite::SessionKey;
 
 /// Everything the client needs to know about its surroundings.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Folder of keys and states (`<data>`).
     pub data: PathBuf,
@@ -47,7 +47,7 @@ pub enum RoomChoice {
 }
 
 /// A join secret; never shown, not even in debug output.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct JoinSecret(String);
 
 impl JoinSecret {

@@ -1,6 +1,6 @@
 //! A process works in one room from its beginning to its end, whatever others of its worktree take into use meanwhile.
 
-use client::settings::RoomChoice;
+use client::settings::{HubAddress, JoinSecret, RoomChoice};
 use client::{Client, Error, SessionError, Settings};
 
 use crate::scene::{Scene, about, opened};
@@ -73,5 +73,36 @@ async fn a_topic_is_looked_up_once_whoever_takes_it_later() {
     assert_eq!(follower.room().await.unwrap(), room);
     let mut late = Client::connect(named, None).await.unwrap();
     assert!(matches!(late.room().await, Err(Error::Session(SessionError::Unclear { .. }))));
+    scene.hub.kill();
+}
+
+#[tokio::test]
+async fn a_connection_serves_whoever_differs_in_the_room_alone() {
+    let scene = Scene::open();
+    let mut ana = scene.owner("app").await;
+    let key = opened(&mut ana, about("ship it")).await;
+    let same = scene.settings("ana", "app");
+    assert!(ana.fits(&same) && ana.fits(&Settings { room: RoomChoice::Home, ..same.clone() }));
+    let name = "ana/other".to_owned();
+    let secret = Some(JoinSecret::new("gpj1-abcdefghijklmnopqrstuvwxyz"));
+    for other in [
+        scene.settings("ana", "other"),
+        scene.settings("ben", "app"),
+        Settings { name, ..same.clone() },
+        Settings { hub: HubAddress::Local, ..same.clone() },
+        Settings { join_secret: secret, ..same.clone() },
+        Settings { ca_file: Some("ca.pem".into()), ..same.clone() },
+        Settings { insecure: true, ..same.clone() },
+        Settings { invite: Some(key.clone()), ..same.clone() },
+    ] {
+        assert!(!ana.fits(&other), "{other:?}");
+    }
+    // Nor does one by a key, as long as nothing else lets its seat in.
+    let mut ben = scene.joiner("ben", &key).await.unwrap();
+    assert!(!ben.fits(&scene.settings("ben", "app")));
+    let mut joining = ben.join(&key, "ben").await.unwrap();
+    ana.approve("ben", None).await.unwrap();
+    ben.join_state(&mut joining, None).await.unwrap();
+    assert!(ben.fits(&scene.settings("ben", "app")));
     scene.hub.kill();
 }
