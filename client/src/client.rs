@@ -20,7 +20,7 @@ use crate::limits::CLOCK_SKEW_TOLD_MILLIS;
 use crate::link::{Dialer, Link, LinkError};
 use crate::local_hub::{LocalHub, LocalHubControl};
 use crate::push::{Undelivered, Waits};
-use crate::report::{Agent, Status, StatusHub, Whoami};
+use crate::report::{Agent, Decision, Status, StatusHub, Whoami, text};
 use crate::room::Room;
 use crate::seat::{self, BlobCache, KnownHubs, Seat, SeatError, Spool};
 use crate::session::{Choice, SessionError};
@@ -50,6 +50,10 @@ pub struct Client {
     /// How far the hub's clock is ahead of this machine's, in milliseconds.
     skew_millis: i64,
     is_new_hub: bool,
+    /// Whether the two above were told by [`Client::take_remarks`].
+    is_hub_told: bool,
+    /// Who was let in since the last of these.
+    pub(crate) let_in: Vec<Decision>,
 }
 
 /// Where a reader goes on, in one history of a log.
@@ -99,6 +103,8 @@ impl Client {
             skew_millis: logged_in.now.saturating_sub(now),
             logged_in,
             is_new_hub,
+            is_hub_told: false,
+            let_in: Vec::new(),
         };
         let is_over = client.logged_in.now >= client.seat.statement(now)?.statement().expires;
         match client.clock_skew() {
@@ -239,6 +245,20 @@ impl Client {
     pub fn fits(&self, settings: &Settings) -> bool {
         let is_keyless = self.settings.invite.is_none() && settings.invite.is_none();
         is_keyless && Settings { room: self.settings.room.clone(), ..settings.clone() } == self.settings
+    }
+
+    /// Returns what the user should be told beside an operation's own answer, a sentence each and each once: a hub whose key was
+    /// met for the first time, a clock that is far from the hub's, whom [`Client::tend_gates`] has let in, and what
+    /// [`Client::take_undelivered`] gives.
+    pub fn take_remarks(&mut self) -> Vec<String> {
+        let mut remarks = Vec::new();
+        if !std::mem::replace(&mut self.is_hub_told, true) {
+            remarks.extend(self.is_new_hub.then(|| text::new_hub(&self.origin(), &self.hub())));
+            remarks.extend(self.clock_skew().map(text::clock_skew));
+        }
+        remarks.extend(std::mem::take(&mut self.let_in).iter().map(text::admitted));
+        remarks.extend(self.take_undelivered().iter().map(text::undelivered));
+        remarks
     }
 
     /// Returns the hub's origin, as it is dialled.

@@ -3,18 +3,17 @@
 use std::fs;
 use std::sync::Arc;
 
-use client::report::Decision;
+use client::link::LinkError;
+use client::report::text;
 use client::settings::{HubAddress, JoinSecret, RoomChoice};
-use client::{Client, HubTurn, Outage, Progress, Undelivered};
+use client::{Client, HubTurn, Outage, Progress};
 use protocol::clean;
 use protocol::invite::SessionKey;
 use protocol::limits::NAME_BYTES_MAX;
 use protocol::statement::is_name;
 
-use crate::commands::push::short;
 use crate::context::Context;
 use crate::error::{Code, Failure};
-use crate::feed;
 use crate::interrupt;
 use crate::start_hub::Starter;
 use crate::ui::Unit;
@@ -129,21 +128,19 @@ pub(crate) fn with_client_at<T>(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Code::Io, error))?;
     runtime.block_on(async {
-        let origin = settings.hub.origin();
         let joins = settings.invite.is_some();
-        let connected = Client::connect(settings, Some(starter)).await.map_err(Failure::from);
+        let connected = Client::connect(settings, Some(starter)).await;
         let mut client =
-            connected.map_err(|failure| if joins { failure } else { explain(context, &origin, failure) })?;
+            connected.map_err(|error| if joins { Failure::from(error) } else { explain(context, error) })?;
         if client.is_new_hub() {
-            let key = client.hub();
-            context.ui.remark(format_args!("{origin} is a new hub; its key {key} is expected from now on."));
+            context.ui.remark(text::new_hub(&client.origin(), &client.hub()));
         }
         if let Some(millis) = client.clock_skew() {
-            context.ui.warn(apart(millis));
+            context.ui.warn(text::clock_skew(millis));
         }
         let done = work(&mut client).await;
         for lost in client.take_undelivered() {
-            context.ui.warn(undelivered(&lost));
+            context.ui.warn(text::undelivered(&lost));
         }
         match done.as_ref().err().map(|failure| failure.code) {
             None | Some(Code::NothingNew) => tend(context, &mut client).await,
@@ -160,44 +157,34 @@ pub(crate) fn with_client_at<T>(
 pub(crate) async fn tend(context: &Context, client: &mut Client) {
     let tended = client.tend_gates().await;
     for decision in &tended.let_in {
-        context.ui.remark(let_in(decision));
+        context.ui.remark(text::admitted(decision));
     }
     context.pending.note(tended.waiting);
 }
 
-/// Says who was let in without a question, and where, since that may be another session than the one in use.
-fn let_in(decision: &Decision) -> String {
-    let (name, room) = (feed::name(&decision.joiner), decision.room.to_string());
-    format!("{name} is a member of session {} now: the key lets in whoever asks", short(&room))
-}
-
-/// Says how far the hub's clock is ahead of this machine's.
-fn apart(millis: i64) -> String {
-    let days = millis.unsigned_abs() / (24 * 3600 * 1000);
-    let (day, than) =
-        (if days == 1 { "day" } else { "days" }, if millis < 0 { "behind" } else { "ahead of" });
-    format!("the hub's clock is {days} {day} {than} this machine's: one of the two is wrong")
-}
-
-/// Says that a message of an earlier run was not sent, so that nobody waits for an answer to it.
-fn undelivered(lost: &Undelivered) -> String {
-    let (what, why) = (clean::line(&lost.label), &lost.reason.message);
-    let room = lost.room.to_string();
-    format!("not sent to {}, where an earlier run was cut off: \"{what}\" ({why})", short(&room))
-}
-
-/// Says what a closed hub does not: that it knows this seat no more, because it is in no session there.
-fn explain(context: &Context, origin: &str, failure: Failure) -> Failure {
+/// Returns what the client's error is to a person. Says what a closed hub does not: that it knows this seat no more, because it is
+/// in no session there.
+pub(crate) fn explain(context: &Context, error: client::Error) -> Failure {
+    let refused_by = match &error {
+        client::Error::Link(LinkError::NoJoinSecret { origin } | LinkError::LoginRefused { origin }) => {
+            Some(origin.clone())
+        }
+        _ => None,
+    };
     let in_use = client::in_use(&context.settings.data_folder, context.seat_dir().as_deref());
-    let was_in_a_session = in_use.is_ok_and(|in_use| in_use.is_some_and(|in_use| in_use.origin == origin));
-    if failure.code != Code::LoginRefused || !was_in_a_session || context.settings.join_secret_file.is_some()
-    {
-        return failure;
+    let was_in_a_session =
+        |origin: &String| in_use.is_ok_and(|found| found.is_some_and(|found| found.origin == *origin));
+    match refused_by.filter(was_in_a_session) {
+        Some(origin) if context.settings.join_secret_file.is_none() => {
+            let message = format!(
+                "the hub at {origin} does not let this seat in any more: it was put out of its session"
+            );
+            Failure::new(Code::LoginRefused, message).hint(
+                "`git parler use home` goes back to your home; for another admission ask the owner for a key",
+            )
+        }
+        _ => error.into(),
     }
-    let message =
-        format!("the hub at {origin} does not let this seat in any more: it was put out of its session");
-    Failure::new(Code::LoginRefused, message)
-        .hint("`git parler use home` goes back to your home; for another admission ask the owner for a key")
 }
 
 /// Takes the outcome of a question that is asked until somebody else has acted; `None` where it is to be asked again, since the
@@ -268,41 +255,4 @@ pub(crate) fn folder_name(context: &Context) -> Option<String> {
     let folder = repo.workdir().unwrap_or_else(|| repo.git_dir());
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     folder.file_name().map(|name| clean::line(&name.to_string_lossy()).into_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use protocol::id::RoomId;
-    use protocol::refusal::{Refusal, RefusalCode};
-
-    use super::*;
-
-    const DAY: i64 = 24 * 3600 * 1000;
-
-    #[test]
-    fn clocks_that_are_apart_are_told_from_the_hubs_side() {
-        assert_eq!(
-            apart(3653 * DAY + 1),
-            "the hub's clock is 3653 days ahead of this machine's: one of the two is wrong"
-        );
-        assert_eq!(
-            apart(-DAY - 1),
-            "the hub's clock is 1 day behind this machine's: one of the two is wrong"
-        );
-    }
-
-    #[test]
-    fn what_was_not_sent_is_told_in_one_line() {
-        let lost = Undelivered {
-            room: RoomId::from_bytes([5; 32]),
-            label: "last\nwords\u{1b}[2J".to_owned(),
-            reason: Refusal::new(RefusalCode::Closed, "the room is closed"),
-        };
-        let said = undelivered(&lost);
-        assert!(
-            said.starts_with("not sent to 050505050505, where an earlier run was cut off: \"last words"),
-            "{said}"
-        );
-        assert!(said.ends_with("(the room is closed)") && !said.contains(['\n', '\u{1b}']), "{said}");
-    }
 }

@@ -4,10 +4,11 @@
 use std::fmt::Write as _;
 
 use protocol::clean;
-use protocol::key::AgentId;
+use protocol::key::{AgentId, HubId};
 use protocol::room::Flag;
 
-use super::{Agent, HandoffState, LoggedBundle, LoggedMessage, MessageKind, Signature};
+use super::{Agent, Decision, HandoffState, LoggedBundle, LoggedMessage, MessageKind, Signature};
+use crate::push::Undelivered;
 
 /// What may be painted in a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +133,32 @@ const fn word(flag: Flag) -> &'static str {
     }
 }
 
+/// Says that the key of a hub was met for the first time.
+pub fn new_hub(origin: &str, key: &HubId) -> String {
+    format!("{origin} is a new hub; its key {key} is expected from now on.")
+}
+
+/// Says how far the hub's clock is ahead of this machine's, in milliseconds.
+pub fn clock_skew(millis: i64) -> String {
+    let days = millis.unsigned_abs() / (24 * 3600 * 1000);
+    let (day, than) =
+        (if days == 1 { "day" } else { "days" }, if millis < 0 { "behind" } else { "ahead of" });
+    format!("the hub's clock is {days} {day} {than} this machine's: one of the two is wrong")
+}
+
+/// Says who was let in without a question, and where, since that may be another session than the one in use.
+pub fn admitted(decision: &Decision) -> String {
+    let (name, room) = (name(&decision.joiner), decision.room.to_string());
+    format!("{name} is a member of session {} now: the key lets in whoever asks", short(&room))
+}
+
+/// Says that a message of an earlier run was not sent, so that nobody waits for an answer to it.
+pub fn undelivered(lost: &Undelivered) -> String {
+    let (what, why) = (clean::line(&lost.label), clean::line(&lost.reason.message));
+    let room = lost.room.to_string();
+    format!("not sent to {}, where an earlier run was cut off: \"{what}\" ({why})", short(&room))
+}
+
 /// Returns the first 12 characters of an id in hex.
 pub fn short(id: &str) -> &str {
     id.get(..12).unwrap_or(id)
@@ -156,9 +183,15 @@ pub fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use protocol::key::AgentKey;
+    use protocol::frame::JoinerState;
+    use protocol::id::RoomId;
+    use protocol::key::{AgentKey, HubKey};
+    use protocol::refusal::{Refusal, RefusalCode};
 
     use super::*;
+
+    const DAY: i64 = 24 * 3600 * 1000;
+    const ROOM: RoomId = RoomId::from_bytes([5; 32]);
 
     fn agent(seed: u8, name: &str) -> Agent {
         Agent { id: AgentKey::from_seed(&[seed; 32]).public(), name: name.to_owned() }
@@ -267,5 +300,44 @@ mod tests {
         assert_eq!(shown(of(HandoffState::Expired)), format!("{what}, which has expired\n"));
         let own = LoggedMessage { from: Some(agent(9, "me")), ..of(HandoffState::New) };
         assert_eq!(shown(own), format!("{}\n", what.replace("bob/app", "me")));
+    }
+
+    #[test]
+    fn clocks_that_are_apart_are_told_from_the_hubs_side() {
+        assert_eq!(
+            clock_skew(3653 * DAY + 1),
+            "the hub's clock is 3653 days ahead of this machine's: one of the two is wrong"
+        );
+        assert_eq!(
+            clock_skew(-DAY - 1),
+            "the hub's clock is 1 day behind this machine's: one of the two is wrong"
+        );
+    }
+
+    #[test]
+    fn what_was_not_sent_is_told_in_one_line() {
+        let lost = Undelivered {
+            room: ROOM,
+            label: "last\nwords\u{1b}[2J".to_owned(),
+            reason: Refusal::new(RefusalCode::Closed, "the room\u{1b} is closed"),
+        };
+        let expected = "not sent to 050505050505, where an earlier run was cut off: \"last words\u{fffd}[2J\" (the room\u{fffd} is closed)";
+        assert_eq!(undelivered(&lost), expected);
+    }
+
+    #[test]
+    fn who_came_in_by_a_key_that_says_so_is_told_by_a_name_that_is_no_sentence() {
+        let decision =
+            Decision { room: ROOM, joiner: agent(2, "ada: yes\u{1b}"), state: JoinerState::Member };
+        let expected =
+            "\"ada: yes\u{fffd}\" is a member of session 050505050505 now: the key lets in whoever asks";
+        assert_eq!(admitted(&decision), expected);
+    }
+
+    #[test]
+    fn a_new_hub_is_told_by_its_key() {
+        let key = HubKey::from_seed(&[1; 32]).public();
+        let expected = format!("wss://hub.example:443 is a new hub; its key {key} is expected from now on.");
+        assert_eq!(new_hub("wss://hub.example:443", &key), expected);
     }
 }

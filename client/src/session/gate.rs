@@ -182,7 +182,9 @@ impl Client {
             true => self.admit_unasked(room, &gate, &mut decisions).await,
             false => Ok(()),
         };
-        tended.let_in.extend(decisions.into_iter().flatten());
+        let let_in: Vec<_> = decisions.into_iter().flatten().collect();
+        self.let_in.extend_from_slice(&let_in);
+        tended.let_in.extend(let_in);
         if let Some(known) = self.rooms.get(&room) {
             let members = known.members();
             let waits = |request: &&CheckedRequest| {

@@ -46,9 +46,15 @@ async fn a_hub_ten_years_behind_is_told_of_and_worked_with() {
 async fn a_day_is_told_and_an_hour_is_not() {
     let home = tempfile::tempdir().unwrap();
     let peer = Peer::start(1).await;
+    let mut is_new_hub = true;
     for (ahead, is_told) in [(2 * DAY, true), (-2 * DAY, true), (DAY / 24, false), (-DAY / 24, false)] {
         peer.is_ahead(ahead);
-        let client = Client::connect(settings(home.path(), "one", &peer.origin()), None).await.unwrap();
+        let mut client = Client::connect(settings(home.path(), "one", &peer.origin()), None).await.unwrap();
         assert_eq!(client.clock_skew().is_some(), is_told, "{ahead}");
+        let remarks = client.take_remarks();
+        let tells = |what: &str| remarks.iter().any(|remark| remark.contains(what));
+        assert_eq!((tells("is a new hub"), tells("the hub's clock is ")), (is_new_hub, is_told));
+        assert_eq!(client.take_remarks(), [""; 0], "once");
+        is_new_hub = false;
     }
 }

@@ -13,6 +13,7 @@ use protocol::refusal::{Refusal, RefusalCode};
 use protocol::room::Flag;
 
 use crate::limits::SPOOL_AGE_SECONDS_MAX;
+use crate::report::text;
 use crate::tests::settings;
 use crate::{Client, Error, JoinOutcome, OpenSession, SessionError, Settings};
 
@@ -93,12 +94,15 @@ async fn what_was_meant_for_a_room_that_was_closed_meanwhile_is_told() {
     ben.room().await.unwrap();
     ben.say_and_crash(room, "too late");
     ana.close_session().await.unwrap();
+    ben.take_remarks();
     assert_eq!(ben.send("hello").await.unwrap_err().code(), "closed");
-    let lost = ben.take_undelivered();
+    let lost = ben.undelivered.clone();
     assert_eq!(
         (lost.len(), lost[0].label.as_str(), lost[0].reason.code),
         (1, "too late", RefusalCode::Closed)
     );
+    assert_eq!(ben.take_remarks(), [text::undelivered(&lost[0])]);
+    assert!(ben.take_remarks().is_empty() && ben.take_undelivered().is_empty());
     assert_eq!(ben.spooled(room), 0);
 }
 

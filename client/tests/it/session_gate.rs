@@ -1,6 +1,9 @@
 //! What the owner's client tells of who asks, and of whom was decided about.
 
-use client::Asked;
+use std::time::Duration;
+
+use client::report::text;
+use client::{Asked, OpenSession};
 
 use crate::scene::{Scene, about, opened};
 
@@ -53,4 +56,19 @@ async fn only_who_can_be_asked_asks_the_hub_who_waits() {
     assert_eq!(carl.pending(room).await.unwrap_err().code(), "not_found");
     scene.hub.kill();
     assert_eq!(ben.pending(room).await.unwrap(), [], "no hub was asked");
+}
+
+#[tokio::test]
+async fn whom_a_look_at_the_gates_has_let_in_is_a_remark() {
+    let scene = Scene::open();
+    let mut ana = scene.owner("app").await;
+    let key = opened(&mut ana, OpenSession { auto: true, ..about("ship it") }).await;
+    ana.take_remarks();
+    let mut ben = scene.joiner("ben", &key).await.unwrap();
+    ben.join(&key, "ben").await.unwrap();
+    ana.wait_for_requests(Duration::from_secs(60)).await;
+    let let_in = ana.tend_gates().await.let_in;
+    assert_eq!((let_in.len(), ana.take_remarks()), (1, vec![text::admitted(&let_in[0])]));
+    assert_eq!(ana.take_remarks(), [""; 0]);
+    scene.hub.kill();
 }
