@@ -3,10 +3,10 @@
 
 use rmcp::model::{
     CallToolResponse, ClientResult, ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction,
-    ElicitationSchema, InputRequest, InputRequests, InputRequiredResult, InputResponses, RequestStateCodec,
-    SealOptions, ServerRequest,
+    ElicitationSchema, ErrorCode, InputRequest, InputRequests, InputRequiredResult, InputResponses,
+    RequestStateCodec, SealOptions, ServerRequest,
 };
-use rmcp::service::{PeerRequestOptions, RequestContext, RoleServer};
+use rmcp::service::{PeerRequestOptions, RequestContext, RoleServer, ServiceError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ use crate::limits::QUESTION_TIME_MAX;
 pub(crate) struct Question {
     /// By which name its answer comes back.
     pub(crate) name: &'static str,
-    /// What the answer is for: the tool and all its arguments. An answer to something else does not count.
+    /// What the answer is for: the tool and whom it is about. An answer to something else does not count.
     pub(crate) about: String,
     /// The question.
     pub(crate) text: String,
@@ -136,14 +136,14 @@ async fn ask_by_request(
 ) -> Result<Asked, Problem> {
     let request = ServerRequest::ElicitRequest(ElicitRequest::new(form));
     let sent = context.peer.send_cancellable_request(request, PeerRequestOptions::no_options()).await;
-    let Ok(mut question) = sent else { return Ok(Asked::CannotAsk) };
+    let Ok(mut question) = sent else { return Ok(Asked::Unanswered) };
     let withdrawn = tokio::select! {
         answer = &mut question.rx => {
             return Ok(match answer {
                 Ok(Ok(ClientResult::ElicitResult(result))) => accepted(result),
-                // A host that declares it and cannot is one that cannot.
-                Ok(Err(_)) => Asked::CannotAsk,
-                Ok(Ok(_)) | Err(_) => Asked::Unanswered,
+                // A host that declares it and does not know it is one that cannot.
+                Ok(Err(ServiceError::McpError(error))) if error.code == ErrorCode::METHOD_NOT_FOUND => Asked::CannotAsk,
+                Ok(Ok(_) | Err(_)) | Err(_) => Asked::Unanswered,
             });
         }
         () = context.ct.cancelled() => "the call was cancelled",

@@ -26,10 +26,12 @@ pub(crate) async fn unless_cancelled<T>(
     }
 }
 
-/// As [`unless_cancelled`], for what may wait long: says now and then that it still does.
+/// As [`unless_cancelled`], for what may take long: says now and then for how many seconds it has, of at most `wait` where that is
+/// known.
 pub(crate) async fn waiting<T>(
     context: &RequestContext<RoleServer>,
-    wait: Duration,
+    what: &str,
+    wait: Option<Duration>,
     work: impl Future<Output = Result<T, Problem>>,
 ) -> Result<T, Problem> {
     let began = Instant::now();
@@ -39,8 +41,9 @@ pub(crate) async fn waiting<T>(
         tokio::select! {
             done = &mut work => return done,
             _ = ticks.tick() => {
-                let (done, total) = (began.elapsed().as_secs_f64(), wait.as_secs_f64());
-                say(context, done.min(total), total, "still waiting").await;
+                let elapsed = began.elapsed();
+                let total = wait.filter(|wait| *wait >= elapsed).map(|wait| wait.as_secs_f64());
+                say(context, elapsed.as_secs_f64().floor(), total, what).await;
             }
         }
     }
@@ -70,16 +73,20 @@ where
                 let (done, total) = *told.borrow_and_update();
                 if done > last {
                     last = done;
-                    say(context, as_number(done), as_number(total), what).await;
+                    say(context, as_number(done), Some(as_number(total)), what).await;
                 }
             }
         }
     }
 }
 
-async fn say(context: &RequestContext<RoleServer>, done: f64, total: f64, what: &str) {
+async fn say(context: &RequestContext<RoleServer>, done: f64, total: Option<f64>, what: &str) {
     if let Some(token) = context.meta.get_progress_token() {
-        let progress = ProgressNotificationParam::new(token, done).with_total(total).with_message(what);
+        let progress = ProgressNotificationParam::new(token, done).with_message(what);
+        let progress = match total {
+            Some(total) => progress.with_total(total),
+            None => progress,
+        };
         // Who has left needs no progress.
         context.peer.notify_progress(progress).await.ok();
     }

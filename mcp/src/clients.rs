@@ -3,30 +3,36 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use client::Client;
+use client::report::text::short;
+use client::{Client, Settings};
+use protocol::id::RoomId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
 use crate::host::{Host, Problem, Purpose};
-use crate::limits::{CALLS_MAX, IDLE_CLIENTS_MAX};
+use crate::limits::{CALLS_MAX, IDLE_CLIENTS_MAX, NOTES_MAX};
 
 /// The connections of a server.
 pub(crate) struct Clients {
     host: Arc<dyn Host>,
     idle: Mutex<Vec<Client>>,
     slots: Arc<Semaphore>,
+    /// What is to be told with the next answer, whatever it is about.
+    notes: Mutex<Vec<String>>,
 }
 
 /// A connection that one call works with. Dropped, it ends; given back, it serves the next call.
 pub(crate) struct Lent {
-    client: Client,
+    /// There until it is given back.
+    client: Option<Client>,
     pool: Arc<Clients>,
-    _slot: OwnedSemaphorePermit,
+    _slot: Option<OwnedSemaphorePermit>,
 }
 
 impl Clients {
     pub(crate) fn new(host: Arc<dyn Host>) -> Arc<Self> {
-        Arc::new(Self { host, idle: Mutex::default(), slots: Arc::new(Semaphore::new(CALLS_MAX)) })
+        let slots = Arc::new(Semaphore::new(CALLS_MAX));
+        Arc::new(Self { host, idle: Mutex::default(), slots, notes: Mutex::default() })
     }
 
     /// Returns what the program lends.
@@ -34,31 +40,57 @@ impl Clients {
         &self.host
     }
 
-    /// Connects, or takes up a connection that is there, for `purpose`.
+    /// Returns the settings for `purpose`, as they are now.
+    pub(crate) async fn settings(&self, purpose: Purpose) -> Result<Settings, Problem> {
+        let host = Arc::clone(&self.host);
+        off_runtime(move || host.settings(&purpose)).await?
+    }
+
+    /// Connects a call, or takes up a connection that is there, once fewer calls than may be are at work.
     pub(crate) async fn lend(self: &Arc<Self>, purpose: Purpose) -> Result<Lent, Problem> {
         let slots = Arc::clone(&self.slots);
         let slot = slots.acquire_owned().await.expect("the slots are never closed");
-        let host = Arc::clone(&self.host);
-        let settings = off_runtime(move || host.settings(&purpose)).await?;
-        let known = settings.invite.is_none().then(|| self.take(&settings.hub.origin())).flatten();
+        let settings = self.settings(purpose).await?;
+        let known = settings.invite.is_none().then(|| self.take(&settings)).flatten();
         let client = match known {
             Some(mut client) => {
                 client.work_in(settings.room).map_err(|error| self.host.problem(error))?;
                 client
             }
-            None => {
-                let starter = self.host.starter(&settings);
-                let connected = Client::connect(settings, Some(starter)).await;
-                connected.map_err(|error| self.host.problem(error))?
-            }
+            None => self.connect(settings).await?,
         };
-        Ok(Lent { client, pool: Arc::clone(self), _slot: slot })
+        Ok(Lent { client: Some(client), pool: Arc::clone(self), _slot: Some(slot) })
     }
 
-    fn take(&self, origin: &str) -> Option<Client> {
+    /// Connects what goes on beside the calls, of which there are few, and which takes none of their places.
+    pub(crate) async fn lend_beside(self: &Arc<Self>, settings: Settings) -> Result<Lent, Problem> {
+        let client = self.connect(settings).await?;
+        Ok(Lent { client: Some(client), pool: Arc::clone(self), _slot: None })
+    }
+
+    async fn connect(&self, settings: Settings) -> Result<Client, Problem> {
+        let starter = self.host.starter(&settings);
+        let connected = Client::connect(settings, Some(starter)).await;
+        connected.map_err(|error| self.host.problem(error))
+    }
+
+    fn take(&self, settings: &Settings) -> Option<Client> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = idle.iter().position(|client| client.origin() == origin)?;
+        let found = idle.iter().position(|client| client.fits(settings))?;
         Some(idle.swap_remove(found))
+    }
+
+    /// Takes note of what is to be told with the next answer.
+    fn note(&self, told: Vec<String>) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.extend(told);
+        let surplus = notes.len().saturating_sub(NOTES_MAX);
+        notes.drain(..surplus);
+    }
+
+    /// Returns what is to be told, once.
+    pub(crate) fn take_notes(&self) -> Vec<String> {
+        std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Says goodbye to every hub.
@@ -72,26 +104,26 @@ impl Clients {
 
 impl Lent {
     /// Ends the call's work: lets in who asks by a key that says so, as every command does, and keeps the connection.
-    /// Returns what is to be told of messages that earlier processes could not deliver.
-    pub(crate) async fn give_back(mut self) -> Vec<String> {
-        self.client.tend_gates().await;
-        let lost = self.client.take_undelivered();
-        let told = lost.iter().map(|lost| {
-            format!(
-                "not sent, where an earlier run was cut off: \"{}\" ({})",
-                lost.label, lost.reason.message
-            )
-        });
-        let told = told.collect();
+    pub(crate) async fn give_back(mut self) {
+        self.tend_gates().await;
+        let Some(mut client) = self.client.take() else { return };
+        self.pool.note(client.take_remarks());
         let surplus = {
             let mut idle = self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            idle.push(self.client);
+            idle.push(client);
             if idle.len() > IDLE_CLIENTS_MAX { Some(idle.remove(0)) } else { None }
         };
         if let Some(client) = surplus {
             client.close().await;
         }
-        told
+    }
+
+    /// Says where something was said.
+    pub(crate) fn place(&self, room: RoomId) -> String {
+        match self.role(room) {
+            Some(_) => format!("in session {}", short(&room.to_string())),
+            None => "at home, to the user's own worktrees".to_owned(),
+        }
     }
 
     /// Says what went wrong as the command line does.
@@ -100,24 +132,44 @@ impl Lent {
     }
 }
 
+impl Drop for Lent {
+    fn drop(&mut self) {
+        // A call that failed has something to tell as well, such as what was given up before.
+        if let Some(mut client) = self.client.take() {
+            self.pool.note(client.take_remarks());
+        }
+    }
+}
+
 impl Deref for Lent {
     type Target = Client;
 
     fn deref(&self) -> &Client {
-        &self.client
+        self.client.as_ref().expect("it is there until it is given back")
     }
 }
 
 impl DerefMut for Lent {
     fn deref_mut(&mut self) -> &mut Client {
-        &mut self.client
+        self.client.as_mut().expect("it is there until it is given back")
     }
 }
 
 /// Does what reads files or takes a while beside the runtime.
-pub(crate) async fn off_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
+///
+/// # Errors
+/// [`Problem`] where it panics: what a peer sent may have met an error of ours, and the host is to hear of it.
+pub(crate) async fn off_runtime<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    spawn_blocking(work).await.map_err(|_| broken())
+}
+
+/// Says that something failed that cannot fail.
+pub(crate) fn broken() -> Problem {
+    Problem {
+        code: "internal",
+        message: "this call met an error of git-parler itself".to_owned(),
+        hint: Some("what happened stands in the host's log of this server; please report it".to_owned()),
     }
 }

@@ -21,6 +21,25 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
+impl Problem {
+    /// Says whether the same may go well later, with nothing said anew: a hub comes back, and settings are mended.
+    pub(crate) fn is_passing(&self) -> bool {
+        ["hub_unreachable", "bad_config"].contains(&self.code)
+    }
+}
+
+/// Reads a session key.
+///
+/// # Errors
+/// [`Problem`] for what is none.
+pub fn session_key(text: &str) -> Result<SessionKey, Problem> {
+    text.trim().parse().map_err(|error| Problem {
+        code: "usage",
+        message: format!("{error}"),
+        hint: Some("ask who gave it to you to send it once more".to_owned()),
+    })
+}
+
 /// For what a connection is wanted.
 #[derive(Debug, Clone)]
 pub enum Purpose {
@@ -32,9 +51,9 @@ pub enum Purpose {
     Join(SessionKey),
 }
 
-/// Settings and sentences of the program. Everything here may read files and take a while: it is called off the runtime.
+/// Settings and sentences of the program.
 pub trait Host: Send + Sync + 'static {
-    /// Returns the settings for a connection.
+    /// Returns the settings for a connection, as they are now; reads files, and is called off the runtime.
     ///
     /// # Errors
     /// [`Problem`] for a configuration that cannot be used.
@@ -46,7 +65,8 @@ pub trait Host: Send + Sync + 'static {
     /// Says what went wrong as the command line does.
     fn problem(&self, error: client::Error) -> Problem;
 
-    /// Says whether an agent's own call may let somebody in (`parler.mcp.agentMayApprove`).
+    /// Says whether an agent's own call may decide about who asks to join (`parler.mcp.agentMayApprove`); reads files, and is called
+    /// off the runtime.
     ///
     /// # Errors
     /// [`Problem`] for a configuration that cannot be used.
@@ -86,6 +106,8 @@ pub struct Previewed {
     pub answer: report::Show,
     /// The command by which a human takes it in.
     pub apply_with: String,
+    /// Whether there was a repository to compare it with.
+    pub is_compared: bool,
 }
 
 /// The two things that a server needs of repositories. Neither changes one.
@@ -96,10 +118,11 @@ pub trait Repositories: Send + Sync + 'static {
     /// [`Problem`] where there is no repository, nothing to hand over, or `out` takes no more.
     fn build(&self, range: &Range, out: &mut dyn Write) -> Result<Built, Problem>;
 
-    /// Looks at the verified bytes of a handoff outside of any repository; `repo` is the one to compare with.
+    /// Looks at the verified bytes of a handoff outside of any repository; `repo` is the one to compare with, without it the one in
+    /// which the server was started, if it was.
     ///
     /// # Errors
-    /// [`Problem`] for what is no sound bundle, or not what its author signed.
+    /// [`Problem`] for what is no sound bundle, or not what its author signed, and where `repo` is no repository.
     fn preview(
         &self,
         repo: Option<PathBuf>,

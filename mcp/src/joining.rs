@@ -9,7 +9,7 @@ use protocol::words::words;
 
 use crate::clients::Lent;
 use crate::host::{Problem, Purpose};
-use crate::limits::WAIT_SECONDS_MAX;
+use crate::limits::{AGAIN_AFTER, WAIT_SECONDS_MAX};
 use crate::server::Server;
 
 /// How far that has come.
@@ -18,7 +18,7 @@ pub(crate) struct Joining(Arc<Mutex<Option<String>>>);
 
 impl Joining {
     /// Returns what is to be told with an answer.
-    pub(crate) fn remarks(&self) -> Vec<String> {
+    pub(crate) fn told(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
@@ -58,8 +58,12 @@ impl Server {
     }
 
     async fn join_once(&self, key: &SessionKey, outage: &mut Outage) -> Result<JoinOutcome, Problem> {
-        let lent = match self.lend(Purpose::Join(key.clone())).await {
-            Err(problem) if problem.code == "hub_unreachable" => {
+        let connected = async {
+            let settings = self.clients().settings(Purpose::Join(key.clone())).await?;
+            self.clients().lend_beside(settings).await
+        };
+        let lent = match connected.await {
+            Err(problem) if problem.is_passing() => {
                 self.joining()
                     .say(Some(format!("not joined by PARLER_SESSION_KEY so far: {}", problem.message)));
                 tokio::time::sleep(AGAIN_AFTER).await;
@@ -77,7 +81,7 @@ impl Server {
         outage: &mut Outage,
     ) -> Result<JoinOutcome, Problem> {
         let me = lent.me();
-        let asked = lent.join(key, &me.name).await;
+        let asked = lent.join_unasked(key, &me.name).await;
         let Some(mut joining) = outage.outlast(asked, |_| {}).await.map_err(|error| lent.problem(error))?
         else {
             return Ok(JoinOutcome::Pending);
@@ -94,12 +98,10 @@ impl Server {
                 Some(JoinOutcome::Pending) | None => {}
                 Some(decided) => {
                     lent.give_back().await;
+                    self.watches().moved();
                     return Ok(decided);
                 }
             }
         }
     }
 }
-
-/// After which time a hub is dialled again that could not be reached.
-const AGAIN_AFTER: Duration = Duration::from_secs(10);

@@ -12,6 +12,7 @@ mod host;
 mod http;
 mod joining;
 mod limits;
+mod lines;
 mod prompts;
 mod render;
 mod reply;
@@ -22,7 +23,7 @@ mod stdio;
 mod stop;
 mod tools;
 
-pub use host::{Built, Host, Previewed, Problem, Purpose, Range, Repositories};
+pub use host::{Built, Host, Previewed, Problem, Purpose, Range, Repositories, session_key};
 #[cfg(feature = "conformance")]
 pub use http::serve_http;
 pub use stdio::{ServeError, Setup, serve};

@@ -13,6 +13,7 @@ use crate::host::Problem;
 pub(crate) struct Reply {
     text: String,
     facts: Value,
+    notes: Vec<String>,
     link: Option<Resource>,
 }
 
@@ -21,7 +22,7 @@ impl Reply {
     pub(crate) fn new(text: impl Into<String>, facts: &impl Serialize) -> Self {
         let mut facts = serde_json::to_value(facts).expect("answers have string keys and no failing part");
         cleaned(&mut facts);
-        Self { text: text.into(), facts, link: None }
+        Self { text: text.into(), facts, notes: Vec::new(), link: None }
     }
 
     /// Names a resource beside it.
@@ -29,31 +30,44 @@ impl Reply {
         Self { link: Some(link), ..self }
     }
 
-    /// Adds lines behind the text.
-    pub(crate) fn remarks(mut self, remarks: &[String]) -> Self {
-        for remark in remarks {
-            self.text = format!("{}\nnote: {}", self.text, clean::line(remark));
-        }
+    /// Tells something besides.
+    pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
         self
     }
 
-    /// Returns it as the protocol has it.
-    pub(crate) fn into_result(self) -> CallToolResult {
-        let mut result = CallToolResult::structured(self.facts);
-        result.content = vec![ContentBlock::text(self.text)];
-        result.content.extend(self.link.map(ContentBlock::resource_link));
+    /// Returns it as the protocol has it, with `more` to tell: lines of the text, and `notes` of the object.
+    pub(crate) fn into_result(self, more: &[String]) -> CallToolResult {
+        let Self { mut text, mut facts, mut notes, link } = self;
+        notes.extend_from_slice(more);
+        noted(&mut text, &notes);
+        if let (Value::Object(facts), false) = (&mut facts, notes.is_empty()) {
+            let notes = notes.iter().map(|note| clean::line(note).into_owned().into()).collect();
+            facts.insert("notes".to_owned(), Value::Array(notes));
+        }
+        let mut result = CallToolResult::structured(facts);
+        result.content = vec![ContentBlock::text(text)];
+        result.content.extend(link.map(ContentBlock::resource_link));
         result
     }
 }
 
-/// Returns a problem as the protocol has it. Without an object: hosts hold it against the schema of what goes well, and show
-/// their own complaint instead of the sentence.
-pub(crate) fn failed(problem: &Problem) -> CallToolResult {
+/// Returns a problem as the protocol has it, and what is to be told besides. Without an object: hosts hold it against the schema of
+/// what goes well, and show their own complaint instead of the sentence.
+pub(crate) fn failed(problem: &Problem, notes: &[String]) -> CallToolResult {
     let mut text = format!("error: {} ({})", clean::line(&problem.message), problem.code);
     if let Some(hint) = &problem.hint {
         text = format!("{text}\nhint: {}", clean::block(hint));
     }
+    noted(&mut text, notes);
     CallToolResult::error(vec![ContentBlock::text(text)])
+}
+
+fn noted(text: &mut String, notes: &[String]) {
+    for note in notes {
+        text.push_str("\nnote: ");
+        text.push_str(&clean::line(note));
+    }
 }
 
 /// Cleans every text in a value, and takes out fields that say nothing: to the schema that clients see, a field is there with its
@@ -79,9 +93,10 @@ mod tests {
     #[test]
     fn what_a_peer_wrote_is_cleaned_in_the_text_and_in_the_object() {
         let reply = Reply::new("1 message", &json!({ "text": "a\u{1b}[2J\u{202e}b\nc", "none": null }));
-        let result = reply.remarks(&["x\ny\u{1b}".to_owned()]).into_result();
-        assert_eq!(result.structured_content, Some(json!({ "text": "a\u{fffd}[2J\u{fffd}b\nc" })));
-        assert_eq!(result.content[0].as_text().unwrap().text, "1 message\nnote: x y\u{fffd}");
+        let result = reply.note("x\ny\u{1b}").into_result(&["z".to_owned()]);
+        let facts = json!({ "text": "a\u{fffd}[2J\u{fffd}b\nc", "notes": ["x y\u{fffd}", "z"] });
+        assert_eq!(result.structured_content, Some(facts));
+        assert_eq!(result.content[0].as_text().unwrap().text, "1 message\nnote: x y\u{fffd}\nnote: z");
     }
 
     #[test]
@@ -91,11 +106,11 @@ mod tests {
             message: "no such\nhandoff".to_owned(),
             hint: Some("git parler list".to_owned()),
         };
-        let result = failed(&problem);
+        let result = failed(&problem, &["and".to_owned()]);
         assert_eq!((result.is_error, result.structured_content.is_none()), (Some(true), true));
         assert_eq!(
             result.content[0].as_text().unwrap().text,
-            "error: no such handoff (not_found)\nhint: git parler list"
+            "error: no such handoff (not_found)\nhint: git parler list\nnote: and"
         );
     }
 }

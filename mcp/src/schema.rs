@@ -34,8 +34,10 @@ fn outline(schema: &JsonObject) -> JsonObject {
     plain(&mut value);
     let fields = value.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
     let kinds = value.get("$defs").cloned().unwrap_or_default();
-    let fields: Map<String, Value> =
+    let mut fields: Map<String, Value> =
         fields.into_iter().map(|(name, field)| (name, json!({ "type": kind(&field, &kinds) }))).collect();
+    // What any result may tell besides.
+    fields.insert("notes".to_owned(), json!({ "type": "array" }));
     json_object(json!({ "type": "object", "properties": fields }))
 }
 
@@ -158,6 +160,7 @@ mod tests {
         let fields = json!({
             "count": { "type": "integer" }, "at": { "type": "integer" }, "choice": { "type": "string" },
             "rows": { "type": "array" }, "row": { "type": "object" }, "told": { "type": "string" }, "retold": { "type": "string" },
+            "notes": { "type": "array" },
         });
         assert_eq!(Value::Object(told), json!({ "type": "object", "properties": fields }));
     }

@@ -1,6 +1,10 @@
 //! The server as the protocol sees it: what it has, who it is, and how a call reaches its tool.
 
+use std::future::{Future as _, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use rmcp::handler::server::router::prompt::PromptRouter;
 use rmcp::handler::server::router::tool::ToolRouter;
@@ -16,7 +20,7 @@ use rmcp::{ServerHandler, prompt_handler, tool_handler};
 
 use crate::ask::Asker;
 use crate::call::usage;
-use crate::clients::{Clients, Lent, off_runtime};
+use crate::clients::{Clients, Lent, broken, off_runtime};
 use crate::delivery::Deliveries;
 use crate::host::{Problem, Purpose, Repositories};
 use crate::joining::Joining;
@@ -58,6 +62,10 @@ impl Server {
         })))
     }
 
+    pub(crate) fn clients(&self) -> &Arc<Clients> {
+        &self.0.clients
+    }
+
     pub(crate) fn deliveries(&self) -> &Deliveries {
         &self.0.deliveries
     }
@@ -91,17 +99,19 @@ impl Server {
         self.lend(Purpose::Work(session)).await
     }
 
-    /// Says whether an agent's own call may let somebody in.
+    /// Says whether an agent's own call may decide about who asks to join.
     pub(crate) async fn agent_may_approve(&self) -> Result<bool, Problem> {
         let host = Arc::clone(self.0.clients.host());
-        off_runtime(move || host.agent_may_approve()).await
+        off_runtime(move || host.agent_may_approve()).await?
     }
 
     /// Ends a call: with what it found, and what is to be told besides.
     pub(crate) fn end(&self, outcome: Result<Reply, Problem>) -> CallToolResult {
+        let mut notes = self.0.clients.take_notes();
+        notes.extend(self.0.joining.told());
         match outcome {
-            Ok(reply) => reply.remarks(&self.0.joining.remarks()).into_result(),
-            Err(problem) => failed(&problem),
+            Ok(reply) => reply.into_result(&notes),
+            Err(problem) => failed(&problem, &notes),
         }
     }
 
@@ -134,10 +144,15 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let name = request.name.to_string();
-        let response = self.0.tools.call(ToolCallContext::new(self, request, context)).await;
-        match response {
+        let mut call = pin!(self.0.tools.call(ToolCallContext::new(self, request, context)));
+        // A call that breaks is answered like any other, or its host would wait.
+        let response = poll_fn(|context| {
+            let polled = catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(context)));
+            polled.unwrap_or_else(|_| Poll::Ready(Ok(failed(&broken(), &[]).into())))
+        });
+        match response.await {
             Ok(CallToolResponse::Complete(result)) => match bad_arguments(&result) {
-                Some(why) => Ok(failed(&usage(&format!("{name}: {why}"))).into()),
+                Some(why) => Ok(failed(&usage(&format!("{name}: {why}")), &[]).into()),
                 None => Ok(CallToolResponse::Complete(result)),
             },
             other => other,
@@ -181,7 +196,7 @@ impl ServerHandler for Server {
         request: SubscribeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.watch_for(request.uri, context.peer)
+        self.watch_for(request.uri, &context).await
     }
 
     async fn unsubscribe(
@@ -194,7 +209,7 @@ impl ServerHandler for Server {
     }
 
     fn accepted_subscription_filter(&self, wanted: &SubscriptionFilter) -> Option<SubscriptionFilter> {
-        Some(Self::watchable(wanted))
+        Some(self.watchable(wanted))
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
@@ -233,12 +248,15 @@ fn bad_arguments(result: &CallToolResult) -> Option<String> {
     text.text.strip_prefix("failed to deserialize parameters: ").map(str::to_owned)
 }
 
-const METHODS: [&str; 7] = [
+const METHODS: [&str; 10] = [
     "tools/call",
     "tools/list",
     "resources/read",
     "resources/list",
     "resources/templates/list",
+    "resources/subscribe",
+    "resources/unsubscribe",
+    "subscriptions/listen",
     "prompts/get",
     "prompts/list",
 ];

@@ -1,20 +1,19 @@
 //! Serving on standard input and output: lines of a bounded length, and an end as soon as the input ends.
 
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use protocol::invite::SessionKey;
 use rmcp::ServiceExt as _;
 use rmcp::service::ServerInitializeError;
 use rmcp::transport::async_rw::AsyncRwTransport;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use crate::delivery::{Deliveries, Telling};
 use crate::host::{Host, Problem, Repositories};
 use crate::limits::LINE_BYTES_MAX;
+use crate::lines::{Answering, Lines};
 use crate::server::Server;
 
 /// With what a server is started.
@@ -59,10 +58,11 @@ where
     R: AsyncRead + Unpin + Send + 'static,
     W: AsyncWrite + Unpin + Send + 'static,
 {
-    let (ends, deliveries) = (CancellationToken::new(), Deliveries::default());
+    let (ends, deliveries) = (CancellationToken::new(), Deliveries::told());
     let server = Server::new(&setup, deliveries.clone()).map_err(ServeError::Random)?;
-    let input = EndsWithInput { inner: input, ends: ends.clone() };
+    let input = Lines::new(input, ends.clone());
     let inner = AsyncRwTransport::new_server(input, output).with_max_line_length(LINE_BYTES_MAX);
+    let inner = Answering { inner };
     let joining = match setup.invite {
         Ok(key) => key.map(|key| tokio::spawn(server.clone().join_at_start(key))),
         Err(problem) => {
@@ -87,28 +87,5 @@ where
     served
 }
 
-/// Cancels what is under way as soon as the input ends: nobody reads the answers any more.
-struct EndsWithInput<R> {
-    inner: R,
-    ends: CancellationToken,
-}
-
-impl<R: AsyncRead + Unpin> AsyncRead for EndsWithInput<R> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.inner).poll_read(context, buffer);
-        let is_over = match &polled {
-            Poll::Ready(Ok(())) => buffer.filled().len() == before && buffer.remaining() > 0,
-            Poll::Ready(Err(_)) => true,
-            Poll::Pending => false,
-        };
-        if is_over {
-            self.ends.cancel();
-        }
-        polled
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -2,5 +2,5 @@
 //! key for a session that it did not open.
 
 mod chat;
-mod handoff;
+pub(crate) mod handoff;
 mod session;

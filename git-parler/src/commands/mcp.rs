@@ -46,12 +46,7 @@ pub(crate) fn run(environment: &Environment, global: &Global) -> Result<(), Fail
 
 /// Reads the key by which the server asks to join at its start.
 fn invite(environment: &Environment) -> Result<Option<SessionKey>, Problem> {
-    let Some(text) = environment.text("PARLER_SESSION_KEY") else { return Ok(None) };
-    text.trim().parse().map(Some).map_err(|_| Problem {
-        code: Code::Usage.row().name,
-        message: "it is no session key, or it was mistyped".to_owned(),
-        hint: Some("a key begins with gp1-; ask who gave it to you to send it once more".to_owned()),
-    })
+    environment.text("PARLER_SESSION_KEY").map(|text| mcp::session_key(&text)).transpose()
 }
 
 /// What the server is lent: this program's settings, sentences and repositories, looked at anew for each call.
@@ -100,6 +95,9 @@ impl Lender {
         blob: VerifiedBlob,
     ) -> Result<Previewed, Failure> {
         let context = self.context(repo)?;
+        if repo.is_some() {
+            context.repository()?;
+        }
         let id = handoff.id().to_string();
         let answer = show::look(&context, &mut Incoming::of(handoff, blob.into_file()?)?)?.answer;
         let folder =
@@ -108,7 +106,8 @@ impl Lender {
             Some(folder) => format!(" -C {}", quoted(&folder.to_string_lossy())),
             None => String::new(),
         };
-        Ok(Previewed { answer, apply_with: format!("git{place} parler apply {}", short(&id)) })
+        let apply_with = format!("git{place} parler apply {}", short(&id));
+        Ok(Previewed { answer, apply_with, is_compared: context.repository_if_any().is_some() })
     }
 }
 
@@ -122,7 +121,10 @@ impl Host for Lender {
     }
 
     fn problem(&self, error: client::Error) -> Problem {
-        problem(error.into())
+        problem(match self.context(None) {
+            Ok(context) => network::explain(&context, error),
+            Err(_) => error.into(),
+        })
     }
 
     fn agent_may_approve(&self) -> Result<bool, Problem> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use client::report;
+use protocol::id::RoomId;
 use protocol::statement::Role;
 use rmcp::handler::server::tool::schema_for_output;
 use rmcp::handler::server::wrapper::Parameters;
@@ -11,14 +12,15 @@ use rmcp::service::{RequestContext, RoleServer};
 use rmcp::{tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout_at};
 
 use crate::call::{unless_cancelled, wait_of, waiting};
 use crate::clients::Lent;
 use crate::delivery::{Delivery, READER};
 use crate::host::Problem;
-use crate::limits::{MESSAGES_MAX, ROWS_MAX};
-use crate::render;
+use crate::limits::{MESSAGES_MAX, RESULT_BYTES_MAX, TURN_WAIT_MIN};
+use crate::render::{self, Which};
 use crate::reply::Reply;
 use crate::server::Server;
 
@@ -66,6 +68,12 @@ struct Status {
     role: Option<Role>,
 }
 
+/// What is new to the reader, and the turn to read on behind it.
+pub(crate) struct News {
+    pub(crate) received: report::Received,
+    turn: OwnedMutexGuard<()>,
+}
+
 #[tool_router(router = "chat_tools", vis = "pub(crate)")]
 impl Server {
     #[tool(
@@ -96,7 +104,7 @@ impl Server {
         context: RequestContext<RoleServer>,
     ) -> CallToolResult {
         let outcome = match wait_of(recv.wait) {
-            Ok(wait) => waiting(&context, wait, self.hear(&context, recv, wait)).await,
+            Ok(wait) => waiting(&context, "still waiting", Some(wait), self.hear(&context, recv, wait)).await,
             Err(problem) => Err(problem),
         };
         self.end(outcome)
@@ -122,8 +130,9 @@ impl Server {
     async fn say(&self, say: Say) -> Result<Reply, Problem> {
         let mut lent = self.lend_in(say.session).await?;
         let sent = lent.send(&say.text).await.map_err(|error| lent.problem(error))?;
-        let reply = Reply::new(format!("Sent as {}", sent.seq), &sent);
-        Ok(reply.remarks(&lent.give_back().await))
+        let reply = Reply::new(format!("Sent as {} {}", sent.seq, lent.place(sent.room)), &sent);
+        lent.give_back().await;
+        Ok(reply)
     }
 
     async fn hear(
@@ -133,31 +142,14 @@ impl Server {
         wait: Duration,
     ) -> Result<Reply, Problem> {
         let mut lent = self.lend_in(recv.session).await?;
-        match recv.after {
-            Some(after) => self.hear_again(lent, after, wait).await,
-            None => {
-                let room = lent.room().await.map_err(|error| lent.problem(error))?;
-                // An answer with earlier messages may still be on its way; what it brings is not read twice.
-                let patience = Instant::now() + wait.max(TURN_WAIT_MIN);
-                let turn = timeout_at(patience, self.deliveries().turn(room)).await;
-                let turn = turn.map_err(|_| Problem {
-                    code: "too_many",
-                    message: "another call waits for messages of this session already".to_owned(),
-                    hint: Some("wait for that one".to_owned()),
-                })?;
-                let left = patience.saturating_duration_since(Instant::now()).min(wait);
-                let read = lent.recv(READER, MESSAGES_MAX, Some(left)).await;
-                let mut received = read.map_err(|error| lent.problem(error))?;
-                render::cut(&mut received);
-                let cursor = received.cursor;
-                let reply = self.heard(&mut lent, received, "new").await;
-                if !context.ct.is_cancelled() {
-                    let delivery = Delivery { client: lent, room, cursor, _turn: turn };
-                    self.deliveries().begin(context.id.clone(), delivery);
-                }
-                Ok(reply)
-            }
+        if let Some(after) = recv.after {
+            return self.hear_again(lent, after, wait).await;
         }
+        let room = lent.room().await.map_err(|error| lent.problem(error))?;
+        let news = self.read_new(&mut lent, room, wait).await?;
+        let reply = self.heard(&mut lent, news.received.clone(), Which::New).await;
+        self.deliver(context, lent, news);
+        Ok(reply)
     }
 
     async fn hear_again(&self, mut lent: Lent, after: u64, wait: Duration) -> Result<Reply, Problem> {
@@ -167,20 +159,61 @@ impl Server {
         let log = lent.log(Some(after), MESSAGES_MAX).await;
         let mut received = log.map_err(|error| lent.problem(error))?;
         render::cut(&mut received);
-        let reply = self.heard(&mut lent, received, "earlier").await;
-        Ok(reply.remarks(&lent.give_back().await))
+        let reply = self.heard(&mut lent, received, Which::Earlier).await;
+        lent.give_back().await;
+        Ok(reply)
     }
 
-    async fn heard(&self, lent: &mut Lent, received: report::Received, what: &str) -> Reply {
-        // Who is no owner has nobody to decide about; what else fails there is told by the tools that are about it.
-        let requests = lent.requests().await.map(|requests| requests.requests);
-        let pending: Vec<_> = requests.unwrap_or_default().into_iter().take(ROWS_MAX).collect();
-        let mut text = render::messages(&received, lent.me().id, what);
-        if !pending.is_empty() {
-            text =
-                format!("{text}\n{}\nthe human decides: call parler_approve_join", render::pending(&pending));
+    /// Reads what is new in `room` to this reader, as much as one result has, once it is this call's turn.
+    pub(crate) async fn read_new(
+        &self,
+        lent: &mut Lent,
+        room: RoomId,
+        wait: Duration,
+    ) -> Result<News, Problem> {
+        // An answer with earlier messages may still be on its way; what it brings is not read twice.
+        let patience = Instant::now() + wait.max(TURN_WAIT_MIN);
+        let turn = timeout_at(patience, self.deliveries().turn(room)).await.map_err(|_| Problem {
+            code: "too_many",
+            message: "another call waits for messages of this session already".to_owned(),
+            hint: Some("wait for that one".to_owned()),
+        })?;
+        let left = patience.saturating_duration_since(Instant::now()).min(wait);
+        let read = lent.recv(READER, MESSAGES_MAX, Some(left)).await;
+        let mut received = read.map_err(|error| lent.problem(error))?;
+        render::cut(&mut received);
+        Ok(News { received, turn })
+    }
+
+    /// Has the cursor move behind what was read once the answer of this call was written.
+    pub(crate) fn deliver(&self, context: &RequestContext<RoleServer>, mut client: Lent, news: News) {
+        if !context.ct.is_cancelled() {
+            let News { received, turn } = news;
+            let then = Box::pin(async move {
+                // What was shown counts as shown on this machine, whether the hub hears of it or not; a file that cannot be written
+                // brings the same messages once more.
+                client.ack(received.room, READER, received.cursor).await.ok();
+                client.give_back().await;
+            });
+            self.deliveries().begin(context.id.clone(), Delivery { turn, then });
         }
-        Reply::new(text, &Received { received, pending })
+    }
+
+    async fn heard(&self, lent: &mut Lent, received: report::Received, which: Which) -> Reply {
+        let (mut pending, failure) = match lent.pending(received.room).await {
+            Ok(pending) => (pending, None),
+            Err(error) => (Vec::new(), Some(lent.problem(error))),
+        };
+        render::cut_requests(&mut pending);
+        let mut text = render::messages(&received, lent.me().id, which);
+        if !pending.is_empty() {
+            text = format!("{text}\n{}", asking(&pending));
+        }
+        let reply = Reply::new(text, &Received { received, pending });
+        match failure {
+            Some(problem) => reply.note(format!("who asks to join is not known: {}", problem.message)),
+            None => reply,
+        }
     }
 
     async fn look(&self, session: Option<String>) -> Result<Reply, Problem> {
@@ -193,8 +226,9 @@ impl Server {
             (Some(room), Some(Role::Member)) => format!("Member of session {room}"),
         };
         let (members, pending) = (status.members.len(), status.pending.len());
-        status.members.truncate(ROWS_MAX);
-        status.pending.truncate(ROWS_MAX);
+        let mut left = RESULT_BYTES_MAX;
+        render::cut_rows(&mut status.members, &mut left);
+        render::cut_requests(&mut status.pending);
         let names: Vec<_> = status.members.iter().map(report::text::name).collect();
         let mut text = format!(
             "{first}; {} unread\nhub: {}\nthis agent: {}\n{members} here: {}",
@@ -204,15 +238,15 @@ impl Server {
             names.join(", ")
         );
         if pending > 0 {
-            text = format!(
-                "{text}\n{}\nthe human decides: call parler_approve_join",
-                render::pending(&status.pending)
-            );
+            text = format!("{text}\n{}", asking(&status.pending));
         }
         let reply = Reply::new(text, &Status { status, role });
-        Ok(reply.remarks(&lent.give_back().await))
+        lent.give_back().await;
+        Ok(reply)
     }
 }
 
-/// How long a reader waits at the least for one whose answer is being written.
-const TURN_WAIT_MIN: Duration = Duration::from_secs(2);
+/// Says who asks to join, and what to do about it.
+fn asking(pending: &[report::JoinRequest]) -> String {
+    format!("{}\nthe human decides: call parler_approve_join", render::pending(pending))
+}

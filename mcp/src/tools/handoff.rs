@@ -14,10 +14,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::call::{transferring, unless_cancelled};
+use crate::call::{transferring, unless_cancelled, waiting};
 use crate::clients::off_runtime;
 use crate::host::{Built, Previewed, Problem, Range};
-use crate::limits::ROWS_MAX;
+use crate::limits::{NAMES_MAX, RESULT_BYTES_MAX};
 use crate::render;
 use crate::reply::Reply;
 use crate::resources;
@@ -52,13 +52,14 @@ struct Fetch {
 
 /// Answer of `parler_fetch`: as `show --json`, where the verified bytes are, and how a human takes them in.
 #[derive(Debug, Serialize, JsonSchema)]
-struct Fetched {
+pub(crate) struct Fetched {
     #[serde(flatten)]
-    show: report::Show,
-    path: String,
-    apply_with: String,
+    pub(crate) show: report::Show,
+    pub(crate) summary: String,
+    pub(crate) path: String,
+    pub(crate) apply_with: String,
     /// Whether there is more of something than is told here.
-    more: bool,
+    pub(crate) more: bool,
 }
 
 #[tool_router(router = "handoff_tools", vis = "pub(crate)")]
@@ -107,12 +108,12 @@ impl Server {
         };
         let (repositories, ct) = (Arc::clone(self.repositories()), context.ct.clone());
         // It ends early by itself once the call is cancelled: what it writes to takes no more.
-        let (spooled, built) = off_runtime(move || {
+        let building = off_runtime(move || {
             let mut spooled = spooled;
             let built = repositories.build(&range, &mut Stoppable::new(spooled.file_mut(), &ct));
             (spooled, built)
-        })
-        .await;
+        });
+        let (spooled, built) = waiting(context, "building", None, building).await?;
         let Built { part, answer, is_whole } = built?;
         let client = &mut lent;
         let posted = transferring(context, "sending", async move |progress| {
@@ -120,7 +121,7 @@ impl Server {
             posted.map_err(|error| client.problem(error))
         });
         let posted = posted.await?;
-        let answer = report::Push {
+        let mut answer = report::Push {
             room: Some(posted.room),
             seq: Some(posted.seq),
             deduplicated: posted.deduplicated,
@@ -128,18 +129,23 @@ impl Server {
         };
         let id = answer.id.to_string();
         let done = if answer.deduplicated { "was handed over before" } else { "handed over" };
-        let mut text = format!(
-            "{} {done}: {} ({}); on the other side: git parler apply {}",
+        let text = format!(
+            "{} {done} {}: {} ({}); on the other side: git parler apply {}",
             report::text::short(&id),
+            lent.place(posted.room),
             report::text::commits(answer.commits),
             report::text::size(answer.size),
             report::text::short(&id)
         );
+        let mut left = RESULT_BYTES_MAX;
+        render::cut_rows(&mut answer.refs, &mut left);
+        render::cut_rows(&mut answer.prerequisites, &mut left);
+        let mut reply = Reply::new(text, &answer).link(resources::of_bundle(&id));
         if is_whole {
-            text += "\nnote: the whole history travels; with `base` only what the other side lacks does";
+            reply = reply.note("the whole history travels; with `base` only what the other side lacks does");
         }
-        let reply = Reply::new(text, &answer).link(resources::of_bundle(&id));
-        Ok(reply.remarks(&lent.give_back().await))
+        lent.give_back().await;
+        Ok(reply)
     }
 
     async fn look_at(&self, context: &RequestContext<RoleServer>, fetch: Fetch) -> Result<Reply, Problem> {
@@ -160,35 +166,51 @@ impl Server {
         let blob = fetched.await?;
         let (path, summary) = (blob.path().to_string_lossy().into_owned(), handoff.part.summary.clone());
         let (repositories, repo) = (Arc::clone(self.repositories()), repository(fetch.repo, context));
-        let previewed = off_runtime(move || repositories.preview(repo, handoff, blob)).await?;
-        let Previewed { answer: show, apply_with } = previewed;
-        let text = render::handoff(&show, &summary, &apply_with);
-        let mut fetched = Fetched { show, path, apply_with, more: false };
+        let looking = off_runtime(move || repositories.preview(repo, handoff, blob));
+        let previewed = waiting(context, "looking at it", None, looking).await??;
+        let Previewed { answer: show, apply_with, is_compared } = previewed;
+        let mut fetched = Fetched { show, summary, path, apply_with, more: false };
         fetched.cut();
+        let text = render::handoff(&fetched, is_compared);
         let reply = Reply::new(text, &fetched).link(resources::of_bundle(&fetched.show.apply.id.to_string()));
-        Ok(reply.remarks(&lent.give_back().await))
+        lent.give_back().await;
+        Ok(reply)
     }
 }
 
 impl Fetched {
-    /// Leaves so many rows of each list as a result may have.
+    /// Leaves as much of it as a result may have: first of what its human has to look at.
     fn cut(&mut self) {
-        let show = &mut self.show;
-        let lengths = [
-            show.apply.commits.len(),
-            show.stat.len(),
-            show.apply.surface.len(),
-            show.apply.prerequisites.len(),
-            show.prerequisites_missing.len(),
-            show.apply.refs.len(),
+        let (stat, apply) = (&mut self.show.stat, &mut self.show.apply);
+        for commit in &mut apply.commits {
+            render::cut_line(&mut commit.subject);
+        }
+        for file in &mut *stat {
+            render::cut_line(&mut file.path);
+        }
+        for finding in &mut apply.surface {
+            finding.paths.truncate(NAMES_MAX);
+            finding.paths.iter_mut().for_each(render::cut_line);
+        }
+        for reference in &mut apply.refs {
+            render::cut_line(&mut reference.name);
+            render::cut_line(&mut reference.branch);
+        }
+        apply.name = apply.name.take().map(|mut name| {
+            render::cut_line(&mut name);
+            name
+        });
+        render::cut_line(&mut self.summary);
+        let (mut of_surface, mut left) = (RESULT_BYTES_MAX / 2, RESULT_BYTES_MAX / 2);
+        let cut = [
+            render::cut_rows(&mut apply.surface, &mut of_surface),
+            render::cut_rows(&mut self.show.prerequisites_missing, &mut left),
+            render::cut_rows(&mut apply.refs, &mut left),
+            render::cut_rows(&mut apply.prerequisites, &mut left),
+            render::cut_rows(&mut apply.commits, &mut left),
+            render::cut_rows(stat, &mut left),
         ];
-        self.more = lengths.iter().any(|length| *length > ROWS_MAX);
-        show.apply.commits.truncate(ROWS_MAX);
-        show.stat.truncate(ROWS_MAX);
-        show.apply.surface.truncate(ROWS_MAX);
-        show.apply.prerequisites.truncate(ROWS_MAX);
-        show.prerequisites_missing.truncate(ROWS_MAX);
-        show.apply.refs.truncate(ROWS_MAX);
+        self.more = cut.contains(&true);
     }
 }
 
@@ -218,9 +240,70 @@ fn workspace(turn: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use client::report::{Apply, Commit, PathStat, PinnedRef, Show, Signature, SurfaceFinding};
+    use protocol::id::BlobId;
     use serde_json::json;
 
     use super::*;
+
+    /// A handoff with everything as long as a peer can make it.
+    fn longest() -> Fetched {
+        let (long, id) = ("p".repeat(32 * 1024), "a".repeat(64));
+        let reference =
+            || PinnedRef { name: long.clone(), branch: "\u{e9}".repeat(8 * 1024), commit: id.clone() };
+        let apply = Apply {
+            id: BlobId::from_bytes([7; 32]),
+            refs: std::iter::repeat_with(reference).take(256).collect(),
+            name: Some(long.clone()),
+            tip: None,
+            prerequisites: vec![id.clone(); 256],
+            author: None,
+            signature: Signature::Valid,
+            commits: vec![Commit { id: id.clone(), subject: long.clone() }; 500],
+            surface: vec![
+                SurfaceFinding { code: "hook".to_owned(), paths: vec![long.clone(); 10], count: 10 };
+                20
+            ],
+            surface_checked: true,
+            already_applied: false,
+        };
+        let stat = vec![PathStat { path: long.clone(), added: Some(1), deleted: None }; 500];
+        let show = Show { apply, stat, prerequisites_missing: vec![id; 256], claim_differs: Vec::new() };
+        let (path, apply_with) = ("/cache/x".to_owned(), "git parler apply x".to_owned());
+        Fetched { show, summary: "s".repeat(64 * 1024), path, apply_with, more: false }
+    }
+
+    #[test]
+    fn a_result_is_bounded_whatever_a_peer_hands_over() {
+        let mut fetched = longest();
+        fetched.cut();
+        assert!(fetched.more);
+        // What the human has to look at comes first.
+        assert!(!fetched.show.apply.surface.is_empty() && !fetched.show.prerequisites_missing.is_empty());
+        let (text, facts) = (render::handoff(&fetched, true), json!(fetched).to_string());
+        assert!(text.len() < 2 * RESULT_BYTES_MAX && facts.len() < 2 * RESULT_BYTES_MAX, "{}", text.len());
+        assert!(text.contains("summary: sss") && text.contains("\u{2026}"));
+    }
+
+    #[test]
+    fn what_is_short_is_told_whole() {
+        let mut fetched = longest();
+        let apply = &mut fetched.show.apply;
+        apply.refs.clear();
+        apply.prerequisites.clear();
+        apply.surface.clear();
+        apply.commits.truncate(1);
+        apply.commits[0].subject = "retry".to_owned();
+        fetched.show.prerequisites_missing.clear();
+        fetched.show.stat = vec![PathStat { path: "src/a".to_owned(), added: Some(1), deleted: Some(2) }];
+        fetched.summary = "retry".to_owned();
+        fetched.cut();
+        assert!(!fetched.more);
+        let text = render::handoff(&fetched, true);
+        assert!(text.contains("commit aaaaaaaaaaaa retry\nfile src/a +1 -2"), "{text}");
+        assert!(text.contains("takes it in with: git parler apply x") && text.contains("/cache/x"), "{text}");
+        assert!(render::handoff(&fetched, false).contains("there is no repository here to compare it with"));
+    }
 
     #[test]
     fn the_workspace_of_a_turn_is_known_where_there_is_one() {

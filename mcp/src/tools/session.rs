@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use client::report::{self, Agent, text::short, when};
+use client::report::{self, Agent, Decision, text::short, when};
 use client::{JoinOutcome, OpenSession};
 use protocol::frame::JoinerState;
 use protocol::id::RoomId;
-use protocol::invite::SessionKey;
 use protocol::words::words;
 use rmcp::handler::server::tool::{InputResponses, RequestState, schema_for_output};
 use rmcp::handler::server::wrapper::Parameters;
@@ -20,10 +19,9 @@ use serde_json::Value;
 use crate::ask::{Asked, Question, Returned};
 use crate::call::{unless_cancelled, usage, wait_of, waiting};
 use crate::clients::Lent;
-use crate::delivery::{Delivery, READER};
-use crate::host::{Problem, Purpose};
-use crate::limits::{KEY_DEFAULT, KEY_SECONDS_MAX, MESSAGES_MAX};
-use crate::render;
+use crate::host::{Problem, Purpose, session_key};
+use crate::limits::{KEY_DEFAULT, KEY_SECONDS_MAX, NAMES_MAX};
+use crate::render::{self, Which};
 use crate::reply::Reply;
 use crate::server::Server;
 
@@ -82,7 +80,10 @@ struct Approval {
     room: RoomId,
     joiner: Agent,
     state: Standing,
-    /// What the human runs where the host cannot ask.
+    /// What the human looks at, as long as it is not decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<report::JoinRequest>,
+    /// What the human runs where the host cannot ask, or has not got an answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     command: Option<String>,
 }
@@ -126,7 +127,10 @@ impl Server {
         context: RequestContext<RoleServer>,
     ) -> CallToolResult {
         let outcome = match wait_of(join.wait) {
-            Ok(wait) => waiting(&context, wait, self.ask_to_join(&context, &join.key, wait)).await,
+            Ok(wait) => {
+                let asking = self.ask_to_join(&context, &join.key, wait);
+                waiting(&context, "still waiting", Some(wait), asking).await
+            }
             Err(problem) => Err(problem),
         };
         self.end(outcome)
@@ -177,16 +181,17 @@ impl Server {
         };
         let opened = lent.open_session(session).await.map_err(|error| lent.problem(error))?;
         let is_local = lent.origin() == "local";
-        let mut text = format!(
-            "Session {} is open and in use. Show the human this line, for who is to join:\n{}\nNobody comes in before the human says \
-             so: parler_approve_join",
+        let text = format!(
+            "Session {} is open and in use. Show the human this line, for who is to join within {}:\n{}\nNobody comes in before the \
+             human says so: parler_approve_join",
             short(&opened.room.to_string()),
+            when::left(opened.expires, client::seat::now()),
             opened.join_line
         );
-        if is_local {
-            text += "\nIts hub serves this machine only; for others the human runs: git parler hub --help";
-        }
-        Ok(Reply::new(text, &opened).remarks(&lent.give_back().await))
+        let reply = Reply::new(text, &opened);
+        lent.give_back().await;
+        self.watches().moved();
+        Ok(if is_local { reply.note(LOCAL_HUB) } else { reply })
     }
 
     async fn ask_to_join(
@@ -195,11 +200,7 @@ impl Server {
         key: &str,
         wait: Duration,
     ) -> Result<Reply, Problem> {
-        let key: SessionKey = key.trim().parse().map_err(|_| Problem {
-            code: "usage",
-            message: "this is no session key, or it was mistyped".to_owned(),
-            hint: Some("a key begins with gp1-; ask who gave it to you to send it once more".to_owned()),
-        })?;
+        let key = session_key(key)?;
         let mut lent = self.lend(Purpose::Join(key.clone())).await?;
         let me = lent.me();
         let mut joining = lent.join(&key, &me.name).await.map_err(|error| lent.problem(error))?;
@@ -238,24 +239,20 @@ impl Server {
         room: RoomId,
         words: String,
     ) -> Result<Reply, Problem> {
-        let turn = self.deliveries().turn(room).await;
-        let read = lent.recv(READER, MESSAGES_MAX, None).await;
-        let mut received = read.map_err(|error| lent.problem(error))?;
-        render::cut(&mut received);
-        let (cursor, more) = (received.cursor, received.more);
-        let said = render::messages(&received, lent.me().id, "new");
+        self.watches().moved();
+        let news = self.read_new(&mut lent, room, Duration::ZERO).await?;
+        let received = news.received.clone();
+        let said = render::messages(&received, lent.me().id, Which::New);
         let text = format!("Member of session {}, which is in use now\n{said}", short(&room.to_string()));
         let join = report::Join {
             session: Some(room),
             room: Some(room),
             state: JoinerState::Member,
             messages: received.messages,
-            cursor,
+            cursor: received.cursor,
         };
-        if !context.ct.is_cancelled() {
-            self.deliveries().begin(context.id.clone(), Delivery { client: lent, room, cursor, _turn: turn });
-        }
-        Ok(Reply::new(text, &Joined { join, words, more }))
+        self.deliver(context, lent, news);
+        Ok(Reply::new(text, &Joined { join, words, more: received.more }))
     }
 
     async fn decide(
@@ -273,19 +270,21 @@ impl Server {
         let (mut lent, room, asked) = unless_cancelled(context, found).await?;
         let request = match asked {
             client::Asked::Waits(request) => request,
-            client::Asked::Decided(decided) => {
-                return Ok(Decided::Reply(settled(decided).remarks(&lent.give_back().await)));
+            client::Asked::Decided(decision) => {
+                lent.give_back().await;
+                return Ok(Decided::Reply(decided(decision)));
             }
         };
-        let text = render::question(&request, &when::ago(request.first_seen, client::seat::now()));
+        let since = when::ago(request.first_seen, client::seat::now());
         let question = Question {
             name: "decision",
             // A later request of the same agent is another question.
             about: format!("parler_approve_join\0{room}\0{}\0{}", request.id, request.first_seen),
-            text,
+            text: render::question(&request, &since),
             form: form(approve.decision),
         };
-        let decision = match self.asker().ask(context, returned, question).await? {
+        let asking = self.asker().ask(context, returned, question);
+        let decision = match waiting(context, "the human is asked", None, asking).await? {
             Asked::Again(again) => return Ok(Decided::Again(again)),
             Asked::Answered(content) => match content.get("decision").and_then(Value::as_str) {
                 Some("approve") => Some(Choice::Approve),
@@ -294,48 +293,75 @@ impl Server {
             },
             Asked::Unanswered => None,
             Asked::CannotAsk if self.agent_may_approve().await? => Some(approve.decision),
-            Asked::CannotAsk => return Ok(Decided::Reply(needs_human(room, request))),
+            Asked::CannotAsk => {
+                return Ok(Decided::Reply(undecided(room, request, &since, Standing::NeedsHuman)));
+            }
         };
         let Some(decision) = decision else {
-            let joiner = Agent { id: request.id, name: request.name };
-            let text = format!("Pending: the human has not decided about {}", report::text::name(&joiner));
-            let approval = Approval { room, joiner, state: Standing::Pending, command: None };
-            return Ok(Decided::Reply(Reply::new(text, &approval)));
+            return Ok(Decided::Reply(undecided(room, request, &since, Standing::Pending)));
         };
         let id = request.id.to_string();
         let deciding = async {
+            // What the human has seen is what counts, and a question stays open for minutes.
+            match lent.asks(&id).await.map_err(|error| lent.problem(error))? {
+                client::Asked::Waits(now) if is_same(&now, &request) => {}
+                client::Asked::Waits(_) => return Ok(None),
+                client::Asked::Decided(decision) => return Ok(Some(decision)),
+            }
             let decided = match decision {
                 Choice::Approve => lent.approve(&id, None).await,
                 Choice::Deny => lent.deny(&id).await,
             };
-            decided.map_err(|error| lent.problem(error))
+            decided.map(Some).map_err(|error| lent.problem(error))
         };
-        let decided = unless_cancelled(context, deciding).await?;
-        Ok(Decided::Reply(settled(decided).remarks(&lent.give_back().await)))
+        let reply = match unless_cancelled(context, deciding).await? {
+            Some(decision) => decided(decision),
+            None => undecided(room, request, &since, Standing::Pending)
+                .note("the request has changed since the human was asked: call again"),
+        };
+        lent.give_back().await;
+        Ok(Decided::Reply(reply))
     }
 }
 
-/// Says what was decided.
-fn settled(decided: report::Decision) -> Reply {
-    let name = report::text::name(&decided.joiner);
-    let (state, text) = match decided.state {
-        JoinerState::Denied => (Standing::Denied, format!("{name} is turned away, for good")),
-        _ => (Standing::Member, format!("{name} is a member now")),
-    };
-    Reply::new(text, &Approval { room: decided.room, joiner: decided.joiner, state, command: None })
+/// Says whether a request is still what a human was asked about.
+fn is_same(now: &report::JoinRequest, then: &report::JoinRequest) -> bool {
+    (&now.name, now.key, now.first_seen) == (&then.name, then.key, then.first_seen)
 }
 
-/// Says what the human has to run where the host cannot ask.
-fn needs_human(room: RoomId, request: report::JoinRequest) -> Reply {
+/// Says what was decided.
+fn decided(decision: Decision) -> Reply {
+    let Decision { room, joiner, state } = decision;
+    let name = report::text::name(&joiner);
+    let (state, text) = match state {
+        JoinerState::Member => (Standing::Member, format!("{name} is a member now")),
+        JoinerState::Denied => (Standing::Denied, format!("{name} is turned away, for good")),
+        JoinerState::Pending | JoinerState::Removed => (Standing::Pending, format!("{name} is no member")),
+    };
+    Reply::new(text, &Approval { room, joiner, state, request: None, command: None })
+}
+
+/// Says what the human looks at and has to run where the host cannot ask, or got no answer.
+fn undecided(room: RoomId, mut request: report::JoinRequest, since: &str, state: Standing) -> Reply {
+    request.confusable_with.truncate(NAMES_MAX);
     let command =
         format!("git parler approve --room {} {}", short(&room.to_string()), request.words.replace(' ', "-"));
+    let joiner = Agent { id: request.id, name: request.name.clone() };
+    let name = report::text::name(&joiner);
+    let first = match state {
+        Standing::NeedsHuman => "Needs the human",
+        _ => "Pending: not decided by the human",
+    };
     let text = format!(
-        "Needs the human, who compares the words with those that the joiner reads out and runs: {command}\n{}",
-        render::pending(std::slice::from_ref(&request))
+        "{first}, who compares the words with those that the joiner reads out and lets {name} in with: {command}\n{}",
+        render::about(&request, since)
     );
-    let joiner = Agent { id: request.id, name: request.name };
-    Reply::new(text, &Approval { room, joiner, state: Standing::NeedsHuman, command: Some(command) })
+    let (request, command) = (Some(request), Some(command));
+    Reply::new(text, &Approval { room, joiner, state, request, command })
 }
+
+/// What is said of a hub that others do not reach.
+const LOCAL_HUB: &str = "its hub serves this machine only; for others the human runs: git parler hub --help";
 
 fn form(proposed: Choice) -> ElicitationSchema {
     let proposed = match proposed {
