@@ -250,18 +250,12 @@ impl Deed {
         let backup = place.backup();
         match self {
             Self::Nothing(_) => return Ok(None),
-            Self::Add(text) => {
-                place.back_up()?;
-                place.replace(text)?;
-            }
+            Self::Add(text) => place.replace(text, true)?,
             Self::Update(text) | Self::Remove(text) => {
-                if backup.symlink_metadata().is_err() {
-                    place.back_up()?;
-                }
-                place.replace(text)?;
+                place.replace(text, backup.symlink_metadata().is_err())?;
             }
             Self::Restore(text) => {
-                place.replace(text)?;
+                place.replace(text, false)?;
                 place.remove_backup()?;
             }
             Self::Delete => place.remove()?,

@@ -72,32 +72,27 @@ impl Place {
         found.present.map(|present| present.text)
     }
 
-    /// Writes the file as it was found to the backup.
-    pub(super) fn back_up(&self) -> Result<Option<PathBuf>, Error> {
-        let Some(present) = &self.present else { return Ok(None) };
-        self.may_be_written()?;
-        let backup = self.backup();
-        write(&backup, &present.text, Some(present))?
-            .persist(&backup)
-            .map_err(|error| failed(&backup, "written")(error.error))?;
-        Ok(Some(backup))
-    }
-
-    /// Puts `text` in the place of the file, all at once.
-    pub(super) fn replace(&self, text: &str) -> Result<(), Error> {
+    /// Puts `text` in the place of the file, all at once; before that, where it `is_backed_up`, the file as it was found in that
+    /// of the backup.
+    pub(super) fn replace(&self, text: &str, is_backed_up: bool) -> Result<(), Error> {
         let Some(present) = &self.present else { return self.begin(text) };
         self.may_be_written()?;
+        let backup = self.backup();
+        // Both are written before either gets its name: an older backup is not given up for an edit that then is refused.
+        let copy = is_backed_up.then(|| write(&backup, &present.text, Some(present))).transpose()?;
         let file = write(&self.path, text, Some(present))?;
-        // A host that runs may write its own settings at any time; what it wrote must not be lost.
-        if fs::read(&self.path).map_err(failed(&self.path, "read"))? != present.text.as_bytes() {
-            return Err(Error::Changed { path: self.path.clone() });
+        self.is_as_found(present)?;
+        if let Some(copy) = copy {
+            put(copy, &backup)?;
         }
-        file.persist(&self.path).map_err(|error| failed(&self.path, "written")(error.error))?;
-        Ok(())
+        put(file, &self.path)
     }
 
     /// Removes the file.
     pub(super) fn remove(&self) -> Result<(), Error> {
+        if let Some(present) = &self.present {
+            self.is_as_found(present)?;
+        }
         fs::remove_file(&self.path).map_err(failed(&self.path, "removed"))
     }
 
@@ -119,9 +114,24 @@ impl Place {
         Ok(())
     }
 
+    /// A host that runs may write its own settings at any time; what it wrote must not be lost.
+    fn is_as_found(&self, present: &Present) -> Result<(), Error> {
+        match fs::read(&self.path) {
+            Ok(bytes) if bytes == present.text.as_bytes() => Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&self.path, "read")(error)),
+            Ok(_) | Err(_) => Err(Error::Changed { path: self.path.clone() }),
+        }
+    }
+
     /// A folder that may be written to would let a file be replaced that may not.
     fn may_be_written(&self) -> Result<(), Error> {
-        OpenOptions::new().write(true).open(&self.path).map_err(failed(&self.path, "written")).map(drop)
+        match OpenOptions::new().write(true).open(&self.path) {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(Error::Changed { path: self.path.clone() })
+            }
+            Err(error) => Err(failed(&self.path, "written")(error)),
+        }
     }
 }
 
@@ -142,6 +152,11 @@ fn write(path: &Path, text: &str, like: Option<&Present>) -> Result<tempfile::Na
     written.map_err(failed(path, "written"))
 }
 
+/// Gives a file that [`write`] made its name, in the place of what has it.
+fn put(file: tempfile::NamedTempFile, path: &Path) -> Result<(), Error> {
+    file.persist(path).map_err(|error| failed(path, "written")(error.error)).map(drop)
+}
+
 fn folder(path: &Path) -> &Path {
     path.parent().expect("a file lies in a folder")
 }
@@ -154,17 +169,50 @@ fn failed(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Error 
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_the_host_writes_in_between_is_not_lost() {
+    /// A folder with a file that a host changes after it was found.
+    fn changed_meanwhile() -> (tempfile::TempDir, Place) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("settings.json");
-        let missing = Place::find(&path).unwrap();
         fs::write(&path, "1").unwrap();
-        assert!(matches!(missing.replace("ours"), Err(Error::Changed { .. })));
         let place = Place::find(&path).unwrap();
         fs::write(&path, "2").unwrap();
-        assert!(matches!(place.replace("ours"), Err(Error::Changed { .. })));
-        assert_eq!(fs::read_to_string(&path).unwrap(), "2");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        (folder, place)
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let names =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+    }
+
+    #[test]
+    fn what_the_host_writes_in_between_is_not_lost() {
+        let (folder, place) = changed_meanwhile();
+        assert!(matches!(place.replace("ours", false), Err(Error::Changed { .. })));
+        assert!(matches!(place.remove(), Err(Error::Changed { .. })));
+        assert_eq!(fs::read_to_string(&place.path).unwrap(), "2");
+        assert_eq!(names(folder.path()), ["settings.json"]);
+        let missing = Place::find(&folder.path().join("other.json")).unwrap();
+        fs::write(&missing.path, "1").unwrap();
+        assert!(matches!(missing.replace("ours", false), Err(Error::Changed { .. })));
+        assert_eq!(fs::read_to_string(&missing.path).unwrap(), "1");
+        // One that is gone meanwhile was changed too.
+        let place = Place::find(&missing.path).unwrap();
+        fs::remove_file(&missing.path).unwrap();
+        assert!(matches!(place.replace("ours", false), Err(Error::Changed { .. })));
+        assert_eq!(names(folder.path()), ["settings.json"]);
+    }
+
+    #[test]
+    fn an_edit_that_is_refused_leaves_an_older_backup() {
+        let (folder, place) = changed_meanwhile();
+        fs::write(place.backup(), "0").unwrap();
+        assert!(matches!(place.replace("ours", true), Err(Error::Changed { .. })));
+        assert_eq!(fs::read_to_string(place.backup()).unwrap(), "0");
+        assert_eq!(names(folder.path()), ["settings.json", "settings.json.parler-backup"]);
+        let place = Place::find(&place.path).unwrap();
+        place.replace("ours", true).unwrap();
+        assert_eq!(fs::read_to_string(&place.path).unwrap(), "ours");
+        assert_eq!(fs::read_to_string(place.backup()).unwrap(), "2");
     }
 }
