@@ -173,26 +173,29 @@ impl<'a> Wiring<'a> {
     pub(crate) fn wire(&self, host: &Host, task: Task, is_dry_run: bool) -> Result<ConnectedHost, Error> {
         let path = self.file(host);
         let place = Place::find(&path)?;
-        let deed = self.deed(host, task, &place).map_err(|why| Error::Unfit { path: path.clone(), why })?;
+        // The copy of a file that was made for the entry, and changed since, is of our own making and worth nothing.
+        let backup = place.backup_text()?.filter(|backup| !host.shape.is_made_for_entry(backup));
+        let deed = self.deed(host, task, &place, backup.as_deref());
+        let deed = deed.map_err(|why| Error::Unfit { path: path.clone(), why })?;
         let mut row = row(host, &path, deed.state());
         if is_dry_run {
             row.state = deed.would();
             row.diff = deed.text().map(|text| diff(&path, place.text(), text));
             return Ok(row);
         }
-        row.backup = deed.done(&place)?.map(|backup| backup.display().to_string());
+        row.backup = deed.done(&place, backup.is_some())?.map(|backup| backup.display().to_string());
         row.next = matches!(deed, Deed::Add(_) | Deed::Update(_)).then(|| host.next.to_owned());
         Ok(row)
     }
 
-    fn deed(&self, host: &Host, task: Task, place: &Place) -> Result<Deed, Unfit> {
+    fn deed(&self, host: &Host, task: Task, place: &Place, backup: Option<&str>) -> Result<Deed, Unfit> {
         Ok(match task {
             Task::Add => match host.shape.add(place.text(), self.launch(host))? {
                 Addition::Added(text) => Deed::Add(text),
                 Addition::Updated(text) => Deed::Update(text),
                 Addition::Already => Deed::Nothing(ConnectState::Already),
             },
-            Task::Remove => match host.shape.remove(place.text(), place.backup_text().as_deref())? {
+            Task::Remove => match host.shape.remove(place.text(), backup)? {
                 Removal::Removed(text) => Deed::Remove(text),
                 Removal::Restored(text) => Deed::Restore(text),
                 Removal::Emptied => Deed::Delete,
@@ -211,7 +214,7 @@ enum Deed {
     Remove(String),
     /// The text of the backup, which then has served.
     Restore(String),
-    /// Away with a file that was made for the entry.
+    /// Away with a file that was made for the entry, and with a copy that was made of it since.
     Delete,
 }
 
@@ -246,20 +249,23 @@ impl Deed {
     ///
     /// The backup is the file as it was without the entry: made anew whenever the entry comes in, and what taking it out is
     /// measured by. Another edit makes one only where there is none. It goes once the file is again what it says.
-    fn done(&self, place: &Place) -> Result<Option<PathBuf>, Error> {
-        let backup = place.backup();
+    fn done(&self, place: &Place, has_backup: bool) -> Result<Option<PathBuf>, Error> {
         match self {
             Self::Nothing(_) => return Ok(None),
             Self::Add(text) => place.replace(text, true)?,
             Self::Update(text) | Self::Remove(text) => {
-                place.replace(text, backup.symlink_metadata().is_err())?;
+                place.replace(text, !has_backup)?;
             }
             Self::Restore(text) => {
                 place.replace(text, false)?;
                 place.remove_backup()?;
             }
-            Self::Delete => place.remove()?,
+            Self::Delete => {
+                place.remove()?;
+                place.remove_backup()?;
+            }
         }
+        let backup = place.backup();
         Ok(backup.exists().then_some(backup))
     }
 }

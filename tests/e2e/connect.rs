@@ -94,8 +94,10 @@ fn every_host_whose_folder_is_there_is_wired_once_and_unwired() {
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "{host}");
     }
     assert_eq!(rows.len(), HOSTS.len());
-    let wired = Snapshot::of(machine.env.home());
     assert_eq!(machine.states(&[]), all("already"));
+    // What is kept of a file that was made for the entry goes with it.
+    assert_eq!(machine.states(&["--local"]), all("updated"));
+    let wired = Snapshot::of(machine.env.home());
     assert_eq!(machine.states(&["--dry-run", "--remove"]), all("would_remove"));
     assert_eq!(wired.differences(), [""; 0]);
     assert_eq!(machine.states(&["--remove"]), all("removed"));

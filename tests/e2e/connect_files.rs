@@ -198,6 +198,30 @@ fn a_link_stays_a_link_and_what_it_leads_to_is_edited() {
 }
 
 #[test]
+fn what_a_link_leads_to_stays_where_only_the_entry_was_in_it() {
+    let machine = Machine::new();
+    let target =
+        machine.put("dotfiles/c", "[mcp_servers.parler]\ncommand = \"git-parler\"\nargs = [\"mcp\"]\n");
+    fs::create_dir_all(machine.home(".codex")).unwrap();
+    symlink("../dotfiles/c", machine.home(".codex/config.toml")).unwrap();
+    assert_eq!(machine.rows(&["--remove"])[0]["state"], "removed");
+    assert_eq!(fs::read_to_string(machine.home(".codex/config.toml")).unwrap(), "");
+    assert!(target.is_file());
+}
+
+#[test]
+fn a_file_that_was_there_before_the_entry_stays() {
+    let machine = Machine::new();
+    let file = machine.put(".codex/config.toml", "model = \"x\"\n");
+    machine.rows(&[]);
+    let with = fs::read_to_string(&file).unwrap();
+    fs::write(&file, with.strip_prefix("model = \"x\"\n\n").unwrap()).unwrap();
+    assert_eq!(machine.rows(&["--remove"])[0]["state"], "removed");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "");
+    assert!(file.with_extension("toml.parler-backup").is_file());
+}
+
+#[test]
 fn what_the_host_wrote_since_stays_when_the_entry_goes() {
     let machine = Machine::new();
     let file = machine.put(".claude.json", "{\n  \"numStartups\": 1\n}");

@@ -109,18 +109,18 @@ impl Shape {
         Ok(after)
     }
 
-    /// Takes our entry out of `text`. `backup` is the file as it was before the entry came in, where that is known.
+    /// Takes our entry out of `text`. `backup` is the file as it was before the entry came in, where that is known: then the
+    /// file was not made for it.
     pub(super) fn remove(&self, text: &str, backup: Option<&str>) -> Result<Removal, Unfit> {
         let before = self.parse(text)?;
         let Some(entry) = self.entry_in(before.as_ref())? else { return Ok(Removal::Absent) };
         let launch = self.launch_of(entry).filter(Launch::is_ours).ok_or(Unfit::Foreign)?;
-        // Some texts differ before and are the same with the entry in them: `{}` with and without a line in it.
-        let gives = |text: &str, backup: &str| matches!(self.add(backup, &launch), Ok(Addition::Added(with)) if with == text);
-        if let Some(backup) = backup.filter(|backup| gives(text, backup)) {
-            return Ok(Removal::Restored(backup.to_owned()));
-        }
-        if gives(text, "") {
-            return Ok(Removal::Emptied);
+        match backup {
+            Some(backup) if self.gives(backup, &launch, text) => {
+                return Ok(Removal::Restored(backup.to_owned()));
+            }
+            None if self.gives("", &launch, text) => return Ok(Removal::Emptied),
+            Some(_) | None => {}
         }
         let had_container = backup
             .and_then(|backup| self.parse(backup).ok().flatten())
@@ -144,6 +144,19 @@ impl Shape {
         }
         self.check(&after, &expected)?;
         Ok(Removal::Removed(after))
+    }
+
+    /// Says whether `text` is what adding our entry makes of nothing.
+    pub(super) fn is_made_for_entry(&self, text: &str) -> bool {
+        let Ok(root) = self.parse(text) else { return false };
+        let Ok(Some(entry)) = self.entry_in(root.as_ref()) else { return false };
+        self.launch_of(entry).is_some_and(|launch| self.gives("", &launch, text))
+    }
+
+    /// Says whether adding makes `text` of `before`. That cannot be told backwards: some texts differ before and are the same
+    /// with the entry in them, as `{}` with and without a line in it.
+    fn gives(&self, before: &str, launch: &Launch, text: &str) -> bool {
+        matches!(self.add(before, launch), Ok(Addition::Added(with)) if with == text)
     }
 
     /// Returns what a person would paste into an empty file.

@@ -13,6 +13,8 @@ use crate::limits::HOST_FILE_BYTES_MAX;
 pub(super) struct Place {
     /// Where the bytes lie: links are followed, and stay.
     pub(super) path: PathBuf,
+    /// Whether a link leads there.
+    is_link: bool,
     /// What lies there.
     pub(super) present: Option<Present>,
 }
@@ -36,7 +38,7 @@ impl Place {
             Err(_) if fs::symlink_metadata(named).is_ok() => {
                 return Err(Error::LeadsNowhere { path: named.to_path_buf() });
             }
-            Err(_) => return Ok(Self { path: named.to_path_buf(), present: None }),
+            Err(_) => return Ok(Self { path: named.to_path_buf(), is_link: false, present: None }),
         };
         // Looked at before it is opened: opening a pipe would wait for who writes into it.
         if !fs::metadata(&path).map_err(failed(&path, "read"))?.is_file() {
@@ -51,7 +53,8 @@ impl Place {
         }
         let Ok(text) = String::from_utf8(bytes) else { return Err(Error::NotText { path }) };
         let present = Present { text, mode: about.mode() & 0o7777, owner: (about.uid(), about.gid()) };
-        Ok(Self { path, present: Some(present) })
+        let is_link = fs::symlink_metadata(named).map_err(failed(named, "read"))?.is_symlink();
+        Ok(Self { path, is_link, present: Some(present) })
     }
 
     /// Returns the text; that of a file which is not there is empty.
@@ -66,10 +69,9 @@ impl Place {
         PathBuf::from(name)
     }
 
-    /// Returns the text of the backup, if one can be read.
-    pub(super) fn backup_text(&self) -> Option<String> {
-        let found = Self::find(&self.backup()).ok()?;
-        found.present.map(|present| present.text)
+    /// Returns the text of the backup, if there is one.
+    pub(super) fn backup_text(&self) -> Result<Option<String>, Error> {
+        Ok(Self::find(&self.backup())?.present.map(|present| present.text))
     }
 
     /// Puts `text` in the place of the file, all at once; before that, where it `is_backed_up`, the file as it was found in that
@@ -88,18 +90,24 @@ impl Place {
         put(file, &self.path)
     }
 
-    /// Removes the file.
+    /// Removes the file; one that a link leads to becomes empty, since the link stays.
     pub(super) fn remove(&self) -> Result<(), Error> {
+        if self.is_link {
+            return self.replace("", false);
+        }
         if let Some(present) = &self.present {
             self.is_as_found(present)?;
         }
         fs::remove_file(&self.path).map_err(failed(&self.path, "removed"))
     }
 
-    /// Removes the backup.
+    /// Removes the backup, if there is one.
     pub(super) fn remove_backup(&self) -> Result<(), Error> {
         let backup = self.backup();
-        fs::remove_file(&backup).map_err(failed(&backup, "removed"))
+        match fs::remove_file(&backup) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&backup, "removed")(error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     fn begin(&self, text: &str) -> Result<(), Error> {
@@ -214,5 +222,16 @@ mod tests {
         place.replace("ours", true).unwrap();
         assert_eq!(fs::read_to_string(&place.path).unwrap(), "ours");
         assert_eq!(fs::read_to_string(place.backup()).unwrap(), "2");
+    }
+    #[test]
+    fn a_link_never_leads_to_a_file_that_was_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("settings.json"), folder.path().join("link.json"));
+        fs::write(&path, "ours").unwrap();
+        std::os::unix::fs::symlink("settings.json", &link).unwrap();
+        Place::find(&link).unwrap().remove().unwrap();
+        assert_eq!(fs::read_to_string(&link).unwrap(), "");
+        Place::find(&path).unwrap().remove().unwrap();
+        assert_eq!(names(folder.path()), ["link.json"]);
     }
 }

@@ -287,3 +287,19 @@ fn what_came_into_the_file_since_stays() {
     assert_eq!(JSON.remove(&added(&JSON, ""), None), Ok(Removal::Emptied));
     assert_eq!(JSON.remove("{}", None), Ok(Removal::Absent));
 }
+
+#[test]
+fn a_file_that_was_there_before_is_not_taken_for_one_that_was_made() {
+    for (shape, backup, expected) in
+        [(&JSON, "{\n  \"a\": 1\n}\n", "{}\n"), (&TOML, "model = \"x\"\n", ""), (&YAML, "model: x\n", "")]
+    {
+        let with = added(shape, "");
+        assert_eq!(shape.remove(&with, Some(backup)), Ok(Removal::Removed(expected.to_owned())), "{with}");
+        assert_eq!(shape.remove(&with, None), Ok(Removal::Emptied), "{with}");
+        assert!(shape.is_made_for_entry(&with), "{with}");
+        assert!(
+            !shape.is_made_for_entry(backup) && !shape.is_made_for_entry(&added(shape, backup)),
+            "{backup}"
+        );
+    }
+}
