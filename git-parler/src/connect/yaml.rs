@@ -235,7 +235,9 @@ pub(super) fn remove(text: &str, container: &str, name: &str, is_ours: bool) -> 
     if servers.len() > 1 {
         return Ok(spliced(text, vec![cut(text, entry.start, entry.value.span.end)]));
     }
-    if is_ours {
+    // What somebody wrote down about the servers stays, and what it is about too.
+    let between = text[member.start..entry.start].split_once(':').map(|(_, between)| between);
+    if is_ours && between.is_some_and(|between| between.trim().is_empty()) {
         return Ok(spliced(text, vec![cut(text, member.start, entry.value.span.end)]));
     }
     let head = member.start + container.len() + 1;

@@ -286,6 +286,19 @@ fn what_came_into_the_file_since_stays() {
     assert_eq!(JSON.remove(text, None), Ok(Removal::Removed("{\n  \"a\": 1\n}\n".to_owned())));
     assert_eq!(JSON.remove(&added(&JSON, ""), None), Ok(Removal::Emptied));
     assert_eq!(JSON.remove("{}", None), Ok(Removal::Absent));
+    // Comments in a map that was made for the entry.
+    let with = added(&YAML, "model: x\n");
+    for (text, expected) in [
+        (
+            with.replace("servers:", "servers: # all of ours\n  # ask Ann before adding one"),
+            "model: x\nmcp_servers: {} # all of ours\n  # ask Ann before adding one\n",
+        ),
+        (with.replace("servers:", "servers:\n\n  # ask Ann"), "model: x\nmcp_servers: {}\n\n  # ask Ann\n"),
+        (with.replace("servers:", "servers: \n"), "model: x\n"),
+    ] {
+        let removed = YAML.remove(&text, Some("model: x\n"));
+        assert_eq!(removed, Ok(Removal::Removed(expected.to_owned())), "{text}");
+    }
 }
 
 #[test]
