@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::tree::{Kind, Node, Splice, Unfit, list, quoted, spliced};
+use super::tree::{Kind, NOT_ALONE, Node, Splice, Unfit, list, quoted, spliced};
 use super::{json, toml, yaml};
 
 /// The name of our entry in every host.
@@ -135,7 +135,10 @@ impl Shape {
         if let Some(servers) = expected[self.container].as_object_mut() {
             servers.shift_remove(NAME);
         }
-        let has_container = self.parse(&after)?.is_some_and(|root| root.get(self.container).is_some());
+        let has_container = self
+            .parse(&after)
+            .map_err(|_of_ours| NOT_ALONE)?
+            .is_some_and(|root| root.get(self.container).is_some());
         if !has_container
             && is_empty(&expected[self.container])
             && let Some(root) = expected.as_object_mut()
@@ -231,14 +234,11 @@ impl Shape {
 
     /// Reads the new text, which has to say what was meant and nothing else.
     fn check(&self, after: &str, expected: &Value) -> Result<(), Unfit> {
-        let said = self.parse(after)?.map_or_else(|| Value::Object(Map::new()), |root| root.value());
+        let said = self.parse(after).map_err(|_of_ours| NOT_ALONE)?;
+        let said = said.map_or_else(|| Value::Object(Map::new()), |root| root.value());
         let is_same =
             said == *expected || (expected.as_object().is_some_and(Map::is_empty) && said.is_null());
-        if is_same {
-            Ok(())
-        } else {
-            Err(Unfit::Shape("it cannot be edited without changing something else in it"))
-        }
+        if is_same { Ok(()) } else { Err(NOT_ALONE) }
     }
 }
 

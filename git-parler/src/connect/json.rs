@@ -6,7 +6,7 @@ use jsonc_parser::tokens::{Token, TokenAndRange};
 use jsonc_parser::{CollectOptions, CommentCollectionStrategy, ParseOptions, parse_to_ast};
 use serde_json::Value;
 
-use super::tree::{Kind, Member, Node, Splice, Unfit, indentation, newline, quoted, spliced};
+use super::tree::{Kind, Member, NOT_ALONE, Node, Splice, Unfit, indentation, newline, quoted, spliced};
 
 const MARK: char = '\u{feff}';
 
@@ -91,7 +91,7 @@ fn begin(text: &str, container: &str, name: &str, entry: &Value) -> Result<Strin
 /// Takes `name` out of the map `container`, and that too where it `is_ours` and has become empty.
 pub(super) fn remove(text: &str, container: &str, name: &str, is_ours: bool) -> Result<String, Unfit> {
     let rest = without(text, &[container], name)?;
-    let root = parse(&rest)?;
+    let root = parse(&rest).map_err(|_of_ours| NOT_ALONE)?;
     match root.as_ref().and_then(|root| root.get(container)) {
         Some(servers) if is_ours && rest[servers.span.clone()] == *"{}" => without(&rest, &[], container),
         _ => Ok(rest),
@@ -203,12 +203,12 @@ impl<'a> Page<'a> {
         let members = map.members().unwrap_or_default();
         let Some(index) = members.iter().position(|member| member.name == name) else { return Vec::new() };
         let member = &members[index];
-        let start = self.end_before(member.start);
         let cut = |range| Splice { range, text: String::new() };
         if let Some(comma) = self.comma_behind(member.value.span.end) {
-            return vec![cut(start..comma + 1)];
+            return vec![cut(self.cut_start(member.start, comma + 1)..comma + 1)];
         }
         let end = member.value.span.end;
+        let start = self.cut_start(member.start, end);
         let close = map.span.end - 1;
         match index.checked_sub(1).map(|before| &members[before]) {
             // The last one: the comma before it goes with it.
@@ -225,6 +225,18 @@ impl<'a> Page<'a> {
                 vec![cut(start..close)]
             }
             None => vec![cut(start..end)],
+        }
+    }
+
+    /// Returns from where on a member from `start` to `end` is cut: from the token before it, unless that is a comment that goes
+    /// to the end of its line and would take in what is left of the line of `end`.
+    fn cut_start(&self, start: usize, end: usize) -> usize {
+        let rest = self.text[end..].split('\n').next().unwrap_or_default();
+        let ends = self.tokens.iter().map(|token| (&token.token, token.range.end + self.offset));
+        match ends.take_while(|(_, end)| *end <= start).last() {
+            Some((Token::CommentLine(_), _)) if !rest.trim().is_empty() => start,
+            Some((_, end)) => end,
+            None => self.offset,
         }
     }
 }

@@ -63,6 +63,10 @@ pub(crate) enum Unfit {
     Foreign,
 }
 
+/// What is said where our own result is not what was meant, or cannot even be read: the parser's words would be about a text
+/// that nobody has.
+pub(super) const NOT_ALONE: Unfit = Unfit::Shape("it cannot be edited without changing something else in it");
+
 impl Node {
     /// Returns the members of a map; none for anything else.
     pub(super) fn members(&self) -> Option<&[Member]> {

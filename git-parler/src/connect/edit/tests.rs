@@ -173,7 +173,7 @@ fn what_is_not_plainly_written_is_left_alone() {
         ),
         (&YAML, "a: 1\n---\nb: 1\n", shape("it holds several documents")),
         (&YAML, "a: 1\na: 2\n", Unfit::Duplicate { name: "a".to_owned(), line: 2 }),
-        (&YAML, "a: 1\n...\n", shape("it holds several documents")),
+        (&YAML, "a: 1\n...\n", shape("it cannot be edited without changing something else in it")),
         (&YAML, "a: 1\rb: 2\r", shape("its lines end with returns alone")),
         // Without an end of line the text has none either, and adding one would change it.
         (&YAML, "a: |\n  text", shape("it cannot be edited without changing something else in it")),
@@ -241,6 +241,27 @@ fn an_entry_goes_from_wherever_it_stands() {
             "{\"mcpServers\": {\"a\": 1, /* ours */ \"parler\": {\"command\": \"git-parler\", \"args\": [\"mcp\"]}, \"x\": {}}}",
             "{\"mcpServers\": {\"a\": 1, /* ours */ \"x\": {}}}",
         ),
+        // Behind a comment that goes to the end of its line.
+        (
+            &JSON,
+            "{\"mcpServers\": {\"x\": 1, // c\n \"parler\": {\"command\":\"git-parler\",\"args\":[\"mcp\"]} }}",
+            "{\"mcpServers\": {\"x\": 1 // c\n  }}",
+        ),
+        (
+            &JSON,
+            "{\"mcpServers\": { // c\n \"parler\": {\"command\":\"git-parler\",\"args\":[\"mcp\"]} }}",
+            "{\"mcpServers\": { // c\n  }}",
+        ),
+        (
+            &JSON,
+            "{\"mcpServers\": {\"x\": 1, // c\n \"parler\": {\"command\":\"git-parler\",\"args\":[\"mcp\"]}, \"y\":2}}",
+            "{\"mcpServers\": {\"x\": 1, // c\n  \"y\":2}}",
+        ),
+        (
+            &JSON,
+            "{\"mcpServers\": {\"x\": 1, // c\n \"parler\": {\"command\":\"git-parler\",\"args\":[\"mcp\"]} \r\n}}",
+            "{\"mcpServers\": {\"x\": 1 // c \r\n}}",
+        ),
         (
             &TOML,
             "[mcp_servers.parler]\ncommand = \"git-parler\"\nargs = [\"mcp\"]\n\n[mcp_servers.parler.env]\nA = \"b\" # c\n\n[z]\n",
@@ -270,6 +291,10 @@ fn an_entry_goes_from_wherever_it_stands() {
     ] {
         assert!(matches!(shape.remove(text, None), Err(Unfit::Shape(_))), "{text}");
     }
+    // What is said is about the file that is there, not about one without the entry.
+    let text = "mcp_servers:\n  parler: &p\n    command: git-parler\n    args: [mcp]\nx: *p\n";
+    let why = Unfit::Shape("it cannot be edited without changing something else in it");
+    assert_eq!(YAML.remove(text, None), Err(why));
 }
 
 #[test]
