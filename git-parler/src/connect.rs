@@ -145,7 +145,7 @@ impl<'a> Wiring<'a> {
 
     /// Returns the file of a host.
     fn file(&self, host: &Host) -> PathBuf {
-        (host.file)(&self.places)
+        host.file(&self.places)
     }
 
     /// Returns what a host is to start.

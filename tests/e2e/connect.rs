@@ -260,10 +260,25 @@ fn variables_move_the_folders_of_hosts() {
 #[test]
 fn opencode_keeps_the_file_that_it_has() {
     let machine = Machine::new();
-    let commented = machine.put(".config/opencode/opencode.jsonc", "{\n  // mine\n}\n");
-    assert_eq!(machine.rows(&[])[0]["file"], json!(commented));
+    let text = "{\n  // mine\n}\n";
+    let commented = machine.put(".config/opencode/opencode.jsonc", text);
+    let edited = |options: &[&str], state: &str, file: &Path| {
+        let row = &machine.rows(options)[0];
+        assert_eq!((&row["file"], &row["state"]), (&json!(file), &json!(state)), "{options:?}");
+    };
+    edited(&[], "added", &commented);
+    // The entry is found again when the other file comes to be.
     let plain = machine.put(".config/opencode/opencode.json", "{}\n");
-    assert_eq!(machine.rows(&[])[0]["file"], json!(plain));
+    edited(&[], "already", &commented);
+    edited(&["--local"], "updated", &commented);
+    edited(&["--remove"], "removed", &commented);
+    assert_eq!(fs::read_to_string(&commented).unwrap(), text);
+    // Without an entry the one that OpenCode makes itself counts.
+    edited(&["--remove"], "absent", &plain);
+    edited(&[], "added", &plain);
+    fs::write(&commented, "{").unwrap();
+    edited(&[], "already", &plain);
+    edited(&["--remove"], "removed", &plain);
 }
 
 #[test]

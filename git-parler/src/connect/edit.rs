@@ -149,6 +149,12 @@ impl Shape {
         Ok(Removal::Removed(after))
     }
 
+    /// Says whether an entry of our name is in `text`.
+    pub(super) fn has_entry(&self, text: &str) -> bool {
+        let root = self.parse(text).ok().flatten();
+        self.entry_in(root.as_ref()).is_ok_and(|entry| entry.is_some())
+    }
+
     /// Says whether `text` is what adding our entry makes of nothing.
     pub(super) fn is_made_for_entry(&self, text: &str) -> bool {
         let Ok(root) = self.parse(text) else { return false };

@@ -16,6 +16,7 @@ mod windsurf;
 use std::path::PathBuf;
 
 use super::edit::Shape;
+use super::file::Place;
 use super::places::Places;
 
 /// A program that starts MCP servers.
@@ -33,6 +34,8 @@ pub(crate) struct Host {
     pub(super) folder: fn(&Places<'_>) -> PathBuf,
     /// The user's file that names its servers.
     pub(super) file: fn(&Places<'_>) -> PathBuf,
+    /// Another one that counts too.
+    pub(super) other_file: Option<fn(&Places<'_>) -> PathBuf>,
     pub(super) shape: Shape,
     /// What is to be done once the entry came in, without a final stop.
     pub(crate) next: &'static str,
@@ -42,8 +45,25 @@ impl Host {
     /// Says whether the host is on this machine.
     pub(super) fn is_here(&self, places: &Places<'_>) -> bool {
         (self.folder)(places).is_dir()
-            || (self.file)(places).symlink_metadata().is_ok()
+            || self.files(places).any(|file| file.symlink_metadata().is_ok())
             || self.programs.iter().any(|program| places.program(program).is_some())
+    }
+
+    /// Returns the file to edit: the one with our entry, else the one that is there, else the first.
+    pub(super) fn file(&self, places: &Places<'_>) -> PathBuf {
+        let has_entry =
+            |path: &PathBuf| Place::find(path).is_ok_and(|place| self.shape.has_entry(place.text()));
+        let mut files = self.files(places);
+        files
+            .clone()
+            .find(has_entry)
+            .or_else(|| files.find(|path| path.exists()))
+            .unwrap_or_else(|| (self.file)(places))
+    }
+
+    fn files(&self, places: &Places<'_>) -> impl Iterator<Item = PathBuf> + Clone {
+        let other = self.other_file.map(|other| other(places));
+        std::iter::once((self.file)(places)).chain(other)
     }
 }
 

@@ -15,6 +15,7 @@ pub(super) const HOST: Host = Host {
         Some(folder) => folder.join(".claude.json"),
         None => places.home(".claude.json"),
     },
+    other_file: None,
     shape: Shape { format: Format::Json, container: "mcpServers", entry: EntryForm::Typed("stdio") },
     next: "start Claude Code anew; `claude mcp list` shows `parler` as connected, and each tool is asked for when it is first used",
 };

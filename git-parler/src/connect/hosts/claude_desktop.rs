@@ -10,6 +10,7 @@ pub(super) const HOST: Host = Host {
     programs: &["claude-desktop"],
     folder: |places| places.desktop("Claude"),
     file: |places| places.desktop("Claude/claude_desktop_config.json"),
+    other_file: None,
     shape: Shape { format: Format::Json, container: "mcpServers", entry: EntryForm::Plain },
     next: "quit Claude Desktop and start it anew: closing its window is not enough",
 };

@@ -12,6 +12,7 @@ pub(super) const HOST: Host = Host {
     programs: &[],
     folder: |places| places.desktop(FOLDER),
     file: |places| places.desktop(FOLDER).join("settings/cline_mcp_settings.json"),
+    other_file: None,
     shape: Shape { format: Format::Json, container: "mcpServers", entry: EntryForm::Plain },
     next: "look at Cline's list of MCP servers: it starts `parler` by itself",
 };

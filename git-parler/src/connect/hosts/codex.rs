@@ -11,6 +11,7 @@ pub(super) const HOST: Host = Host {
     programs: &["codex"],
     folder: |places| places.named("CODEX_HOME", ".codex"),
     file: |places| places.named("CODEX_HOME", ".codex").join("config.toml"),
+    other_file: None,
     shape: Shape { format: Format::Toml, container: "mcp_servers", entry: EntryForm::Plain },
     next: "start Codex anew; it hands few variables to servers, so where PARLER_HOME or another one of git-parler is set, \
            name it in `[mcp_servers.parler]`: env_vars = [\"PARLER_HOME\"]",

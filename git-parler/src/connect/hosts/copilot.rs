@@ -11,6 +11,7 @@ pub(super) const HOST: Host = Host {
     programs: &["copilot"],
     folder: |places| places.named("COPILOT_HOME", ".copilot"),
     file: |places| places.named("COPILOT_HOME", ".copilot").join("mcp-config.json"),
+    other_file: None,
     shape: Shape { format: Format::Json, container: "mcpServers", entry: EntryForm::TypedWithTools("local") },
     next: "start Copilot CLI anew; `/mcp show parler` shows it",
 };

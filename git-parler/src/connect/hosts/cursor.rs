@@ -10,6 +10,7 @@ pub(super) const HOST: Host = Host {
     programs: &["cursor", "cursor-agent"],
     folder: |places| places.home(".cursor"),
     file: |places| places.home(".cursor/mcp.json"),
+    other_file: None,
     shape: Shape { format: Format::Json, container: "mcpServers", entry: EntryForm::Plain },
     next: "start Cursor anew, and switch `parler` on in its settings under MCP if it is not",
 };

@@ -11,6 +11,7 @@ pub(super) const HOST: Host = Host {
     programs: &["gemini"],
     folder: |places| places.named("GEMINI_CLI_HOME", "").join(".gemini"),
     file: |places| places.named("GEMINI_CLI_HOME", "").join(".gemini/settings.json"),
+    other_file: None,
     shape: Shape { format: Format::Json, container: "mcpServers", entry: EntryForm::Plain },
     next: "start Gemini CLI anew, and trust the folder you work in: it starts no server in one that is not trusted; \
            `gemini mcp list` shows `parler`",

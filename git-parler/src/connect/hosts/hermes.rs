@@ -10,6 +10,7 @@ pub(super) const HOST: Host = Host {
     programs: &["hermes"],
     folder: |places| places.named("HERMES_HOME", ".hermes"),
     file: |places| places.named("HERMES_HOME", ".hermes").join("config.yaml"),
+    other_file: None,
     shape: Shape { format: Format::Yaml, container: "mcp_servers", entry: EntryForm::Plain },
     next: "start Hermes anew, or type `/reload-mcp` in it",
 };

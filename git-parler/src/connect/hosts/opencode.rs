@@ -1,5 +1,5 @@
-//! OpenCode: `mcp` of `opencode.json`, or of `opencode.jsonc` where that is the one there is. Its own `opencode mcp add`
-//! is not run, since 1.18.33 has no command that takes a server out again.
+//! OpenCode: `mcp` of `opencode.json`, or of `opencode.jsonc` where that is the one there is; it reads both. Its own
+//! `opencode mcp add` is not run, since 1.18.33 has no command that takes a server out again.
 
 use super::super::edit::{EntryForm, Format, Shape};
 use super::Host;
@@ -10,11 +10,8 @@ pub(super) const HOST: Host = Host {
     is_on_desktop: false,
     programs: &["opencode"],
     folder: |places| places.config("opencode"),
-    file: |places| {
-        let (plain, commented) =
-            (places.config("opencode/opencode.json"), places.config("opencode/opencode.jsonc"));
-        if commented.exists() && !plain.exists() { commented } else { plain }
-    },
+    file: |places| places.config("opencode/opencode.json"),
+    other_file: Some(|places| places.config("opencode/opencode.jsonc")),
     shape: Shape { format: Format::Json, container: "mcp", entry: EntryForm::Line("local") },
     next: "start OpenCode anew; `opencode mcp list` shows `parler` as connected",
 };

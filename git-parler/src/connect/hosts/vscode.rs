@@ -11,6 +11,7 @@ pub(super) const HOST: Host = Host {
     programs: &["code"],
     folder: |places| places.desktop("Code/User"),
     file: |places| places.desktop("Code/User/mcp.json"),
+    other_file: None,
     shape: Shape { format: Format::Json, container: "servers", entry: EntryForm::Typed("stdio") },
     next: "run `MCP: List Servers` in VS Code, start `parler` there and say that you trust it",
 };

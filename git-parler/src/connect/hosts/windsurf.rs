@@ -10,6 +10,7 @@ pub(super) const HOST: Host = Host {
     programs: &["windsurf"],
     folder: |places| places.home(".codeium/windsurf"),
     file: |places| places.home(".codeium/windsurf/mcp_config.json"),
+    other_file: None,
     shape: Shape { format: Format::Json, container: "mcpServers", entry: EntryForm::Plain },
     next: "start Windsurf anew, or refresh the list of MCP servers in Cascade",
 };
