@@ -355,9 +355,9 @@ fn a_dry_run_shows_the_difference_and_what_is_said_afterwards_tells_what_to_do()
     Gemini CLI: added to [root]/home/.gemini/settings.json
     --- stderr
       as it was before: [root]/home/.codex/config.toml.parler-backup
-    hint: start Codex anew; it hands few variables to servers, so where PARLER_HOME or another one of git-parler is set, name it in `[mcp_servers.parler]`: env_vars = ["PARLER_HOME"]
+    hint: start Codex anew; it hands few variables to servers, so where PARLER_HOME, XDG_DATA_HOME or another one that git-parler reads is set, name it in `[mcp_servers.parler]`: env_vars = ["PARLER_HOME", "XDG_DATA_HOME"]
       as it was before: [root]/home/.gemini/settings.json.parler-backup
-    hint: start Gemini CLI anew, and trust the folder you work in: it starts no server in one that is not trusted; `gemini mcp list` shows `parler`
+    hint: start Gemini CLI anew, and trust the folder you work in: it starts no server in one that is not trusted; `gemini mcp list` shows `parler`; variables that are named like a secret it keeps to itself, so set them in the entry: "env": { "PARLER_SESSION_KEY": "<key>" }
     "#);
     insta::assert_snapshot!(shown(machine.connect(&["--remove", "-n"])), @r#"
     Codex: would be removed from [root]/home/.codex/config.toml

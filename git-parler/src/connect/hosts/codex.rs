@@ -13,6 +13,6 @@ pub(super) const HOST: Host = Host {
     file: |places| places.named("CODEX_HOME", ".codex").join("config.toml"),
     other_file: None,
     shape: Shape { format: Format::Toml, container: "mcp_servers", entry: EntryForm::Plain },
-    next: "start Codex anew; it hands few variables to servers, so where PARLER_HOME or another one of git-parler is set, \
-           name it in `[mcp_servers.parler]`: env_vars = [\"PARLER_HOME\"]",
+    next: "start Codex anew; it hands few variables to servers, so where PARLER_HOME, XDG_DATA_HOME or another one that \
+           git-parler reads is set, name it in `[mcp_servers.parler]`: env_vars = [\"PARLER_HOME\", \"XDG_DATA_HOME\"]",
 };

@@ -14,5 +14,6 @@ pub(super) const HOST: Host = Host {
     other_file: None,
     shape: Shape { format: Format::Json, container: "mcpServers", entry: EntryForm::Plain },
     next: "start Gemini CLI anew, and trust the folder you work in: it starts no server in one that is not trusted; \
-           `gemini mcp list` shows `parler`",
+           `gemini mcp list` shows `parler`; variables that are named like a secret it keeps to itself, so set them in the \
+           entry: \"env\": { \"PARLER_SESSION_KEY\": \"<key>\" }",
 };
