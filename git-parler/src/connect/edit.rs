@@ -79,8 +79,33 @@ impl Launch {
             ("git", Some((verb, rest))) if verb == "parler" => rest,
             _ => return false,
         };
-        words.iter().any(|word| word == "mcp")
+        verb(words) == Some("mcp")
     }
+}
+
+/// Returns the command in the arguments of our program: the first that is neither an option nor the value of one.
+fn verb(arguments: &[String]) -> Option<&str> {
+    let definition = crate::cli::command();
+    let takes_value = |word: &str| {
+        definition.get_arguments().filter(|option| option.get_action().takes_values()).any(|option| {
+            let long = option.get_long().map(|name| format!("--{name}"));
+            let short = option.get_short().map(|name| format!("-{name}"));
+            long.is_some_and(|name| name == word) || short.is_some_and(|name| name == word)
+        })
+    };
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--" => return None,
+            option if option.starts_with('-') => {
+                if takes_value(option) {
+                    words.next();
+                }
+            }
+            verb => return Some(verb),
+        }
+    }
+    None
 }
 
 impl Shape {
