@@ -130,12 +130,8 @@ impl<'a> Wiring<'a> {
         let path = text(found.as_deref().unwrap_or(&running))?;
         // The name alone goes on working when the program is brought up to date in another place.
         let command = found.map_or_else(|| path.clone(), |_| "git-parler".to_owned());
-        let mut arguments = vec!["mcp".to_owned()];
-        if let Some(hub) = hub {
-            arguments.splice(0..0, ["--hub".to_owned(), hub.to_owned()]);
-        }
-        let desktop = Launch { command: path, arguments: arguments.clone() };
-        Ok(Self { places, launch: Launch { command, arguments }, desktop })
+        let launch = |command| Launch { command, hub: hub.map(str::to_owned) };
+        Ok(Self { places, launch: launch(command), desktop: launch(path) })
     }
 
     /// Returns the hosts that are on this machine.

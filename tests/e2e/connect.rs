@@ -295,7 +295,8 @@ fn a_hub_goes_into_the_entry_and_a_later_run_changes_it() {
         (vec!["--local"], "updated", "[\"--hub\", \"local\", \"mcp\"]"),
         (vec!["--hub", "local"], "already", "[\"--hub\", \"local\", \"mcp\"]"),
         (vec!["--hub", url], "updated", "[\"--hub\", \"wss://hub.example:7419\", \"mcp\"]"),
-        (vec![], "updated", "[\"mcp\"]"),
+        // Without one, what is in the entry stays.
+        (vec![], "already", "[\"--hub\", \"wss://hub.example:7419\", \"mcp\"]"),
     ] {
         assert_eq!(machine.rows(&options)[0]["state"], state, "{options:?}");
         assert_eq!(arguments(&file), expected);

@@ -39,11 +39,18 @@ pub(super) enum EntryForm {
     Line(&'static str),
 }
 
-/// What a host is to start.
+/// What a host is to start: this program, and by which hub it goes where one is named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Launch {
     pub(super) command: String,
-    pub(super) arguments: Vec<String>,
+    pub(super) hub: Option<String>,
+}
+
+/// What an entry starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct CommandLine {
+    command: String,
+    arguments: Vec<String>,
 }
 
 /// What adding does to a text.
@@ -71,15 +78,39 @@ pub(super) enum Removal {
 }
 
 impl Launch {
-    /// Says whether this starts our server, from wherever and with whatever options.
-    fn is_ours(&self) -> bool {
+    /// Returns the line of an entry that comes in.
+    fn line(&self) -> CommandLine {
+        let hub = self.hub.iter().flat_map(|hub| ["--hub".to_owned(), hub.clone()]);
+        CommandLine { command: self.command.clone(), arguments: hub.chain(["mcp".to_owned()]).collect() }
+    }
+
+    /// Returns the line of an entry that starts our program with `arguments`, which stay unless a hub is named.
+    fn line_with(&self, arguments: &[String]) -> CommandLine {
+        match self.hub {
+            Some(_) => self.line(),
+            None => CommandLine { command: self.command.clone(), arguments: arguments.to_vec() },
+        }
+    }
+}
+
+impl CommandLine {
+    /// Returns the arguments of our program, from wherever it is started; nothing where another one is.
+    fn arguments_of_ours(&self) -> Option<&[String]> {
         let program = self.command.rsplit('/').next().unwrap_or_default();
-        let words = match (program, self.arguments.split_first()) {
-            ("git-parler", _) => self.arguments.as_slice(),
-            ("git", Some((verb, rest))) if verb == "parler" => rest,
-            _ => return false,
-        };
-        verb(words) == Some("mcp")
+        match (program, self.arguments.split_first()) {
+            ("git-parler", _) => Some(&self.arguments),
+            ("git", Some((verb, rest))) if verb == "parler" => Some(rest),
+            _ => None,
+        }
+    }
+
+    /// Says whether this starts our server, with whatever options.
+    fn is_ours(&self) -> bool {
+        self.arguments_of_ours().and_then(verb) == Some("mcp")
+    }
+
+    fn words(&self) -> Vec<String> {
+        std::iter::once(&self.command).chain(&self.arguments).cloned().collect()
     }
 }
 
@@ -115,16 +146,19 @@ impl Shape {
         let mut expected = before.as_ref().map_or_else(|| Value::Object(Map::new()), Node::value);
         let (after, entry) = match self.entry_in(before.as_ref())? {
             Some(entry) => {
-                let found = self.launch_of(entry).filter(Launch::is_ours).ok_or(Unfit::Foreign)?;
-                if found == *launch {
+                let found = self.line_of(entry).ok_or(Unfit::Foreign)?;
+                let arguments =
+                    found.arguments_of_ours().filter(|_| found.is_ours()).ok_or(Unfit::Foreign)?;
+                let wanted = launch.line_with(arguments);
+                if found == wanted {
                     return Ok(Addition::Already);
                 }
                 let mut value = entry.value();
-                self.entry.say(&mut value, launch);
-                (Addition::Updated(self.update(text, entry, launch)?), value)
+                self.entry.say(&mut value, &wanted);
+                (Addition::Updated(self.update(text, entry, &found, &wanted)?), value)
             }
             None => {
-                let entry = self.entry.value(launch);
+                let entry = self.entry.value(&launch.line());
                 (Addition::Added(self.insert(text, entry.clone())?), Value::Object(entry))
             }
         };
@@ -139,12 +173,12 @@ impl Shape {
     pub(super) fn remove(&self, text: &str, backup: Option<&str>) -> Result<Removal, Unfit> {
         let before = self.parse(text)?;
         let Some(entry) = self.entry_in(before.as_ref())? else { return Ok(Removal::Absent) };
-        let launch = self.launch_of(entry).filter(Launch::is_ours).ok_or(Unfit::Foreign)?;
+        let line = self.line_of(entry).filter(CommandLine::is_ours).ok_or(Unfit::Foreign)?;
         match backup {
-            Some(backup) if self.gives(backup, &launch, text) => {
+            Some(backup) if self.gives(backup, &line, text) => {
                 return Ok(Removal::Restored(backup.to_owned()));
             }
-            None if self.gives("", &launch, text) => return Ok(Removal::Emptied),
+            None if self.gives("", &line, text) => return Ok(Removal::Emptied),
             Some(_) | None => {}
         }
         let had_container = backup
@@ -184,18 +218,19 @@ impl Shape {
     pub(super) fn is_made_for_entry(&self, text: &str) -> bool {
         let Ok(root) = self.parse(text) else { return false };
         let Ok(Some(entry)) = self.entry_in(root.as_ref()) else { return false };
-        self.launch_of(entry).is_some_and(|launch| self.gives("", &launch, text))
+        self.line_of(entry).is_some_and(|line| line.is_ours() && self.gives("", &line, text))
     }
 
     /// Says whether adding makes `text` of `before`. That cannot be told backwards: some texts differ before and are the same
     /// with the entry in them, as `{}` with and without a line in it.
-    fn gives(&self, before: &str, launch: &Launch, text: &str) -> bool {
-        matches!(self.add(before, launch), Ok(Addition::Added(with)) if with == text)
+    fn gives(&self, before: &str, line: &CommandLine, text: &str) -> bool {
+        let is_new = self.parse(before).is_ok_and(|root| matches!(self.entry_in(root.as_ref()), Ok(None)));
+        is_new && self.insert(before, self.entry.value(line)).is_ok_and(|with| with == text)
     }
 
     /// Returns what a person would paste into an empty file.
     pub(super) fn snippet(&self, launch: &Launch) -> String {
-        self.insert("", self.entry.value(launch)).unwrap_or_default()
+        self.insert("", self.entry.value(&launch.line())).unwrap_or_default()
     }
 
     fn parse(&self, text: &str) -> Result<Option<Node>, Unfit> {
@@ -226,16 +261,16 @@ impl Shape {
         }
     }
 
-    fn launch_of(&self, entry: &Node) -> Option<Launch> {
+    fn line_of(&self, entry: &Node) -> Option<CommandLine> {
         let command = entry.get("command")?;
         match self.entry {
             EntryForm::Line(_) => {
                 let mut words = command.texts()?.into_iter();
-                Some(Launch { command: words.next()?, arguments: words.collect() })
+                Some(CommandLine { command: words.next()?, arguments: words.collect() })
             }
             EntryForm::Plain | EntryForm::Typed(_) | EntryForm::TypedWithTools(_) => {
                 let arguments = entry.get("args").map_or_else(|| Some(Vec::new()), Node::texts)?;
-                Some(Launch { command: command.text()?.to_owned(), arguments })
+                Some(CommandLine { command: command.text()?.to_owned(), arguments })
             }
         }
     }
@@ -248,18 +283,32 @@ impl Shape {
         }
     }
 
-    /// Replaces what the entry starts and nothing else in it: what a person has set there stays.
-    fn update(&self, text: &str, entry: &Node, launch: &Launch) -> Result<String, Unfit> {
-        let replace = |name: &str, text: String| {
-            let node = entry.get(name).ok_or(Unfit::Shape("its `parler` cannot be changed"))?;
-            Ok(Splice { range: node.span.clone(), text })
-        };
-        let splices = match self.entry {
-            EntryForm::Line(_) => vec![replace("command", list(&launch.words()))?],
-            EntryForm::Plain | EntryForm::Typed(_) | EntryForm::TypedWithTools(_) => {
-                vec![replace("command", quoted(&launch.command))?, replace("args", list(&launch.arguments))?]
+    /// Replaces what is different in what the entry starts and nothing else in it: what a person has set there stays.
+    fn update(
+        &self,
+        text: &str,
+        entry: &Node,
+        found: &CommandLine,
+        wanted: &CommandLine,
+    ) -> Result<String, Unfit> {
+        let node = |name: &str| entry.get(name).ok_or(Unfit::Shape("its `parler` cannot be changed"));
+        let splice = |node: &Node, text: String| Splice { range: node.span.clone(), text };
+        let (command, has_same_arguments) = (node("command")?, found.arguments == wanted.arguments);
+        let mut splices = Vec::new();
+        match (&self.entry, &command.kind) {
+            (EntryForm::Line(_), Kind::List(words)) if has_same_arguments => {
+                splices.extend(words.first().map(|first| splice(first, quoted(&wanted.command))));
             }
-        };
+            (EntryForm::Line(_), _) => splices.push(splice(command, list(&wanted.words()))),
+            (EntryForm::Plain | EntryForm::Typed(_) | EntryForm::TypedWithTools(_), _) => {
+                if found.command != wanted.command {
+                    splices.push(splice(command, quoted(&wanted.command)));
+                }
+                if !has_same_arguments {
+                    splices.push(splice(node("args")?, list(&wanted.arguments)));
+                }
+            }
+        }
         Ok(spliced(text, splices))
     }
 
@@ -273,14 +322,8 @@ impl Shape {
     }
 }
 
-impl Launch {
-    fn words(&self) -> Vec<String> {
-        std::iter::once(&self.command).chain(&self.arguments).cloned().collect()
-    }
-}
-
 impl EntryForm {
-    fn value(&self, launch: &Launch) -> Map<String, Value> {
+    fn value(&self, line: &CommandLine) -> Map<String, Value> {
         let mut entry = Map::new();
         match self {
             Self::Plain => {}
@@ -289,7 +332,7 @@ impl EntryForm {
             }
         }
         let mut entry = Value::Object(entry);
-        self.say(&mut entry, launch);
+        self.say(&mut entry, line);
         if let Self::TypedWithTools(_) = self {
             entry["tools"] = Value::from(vec!["*"]);
         }
@@ -300,12 +343,12 @@ impl EntryForm {
     }
 
     /// Writes what to start into `entry`.
-    fn say(&self, entry: &mut Value, launch: &Launch) {
+    fn say(&self, entry: &mut Value, line: &CommandLine) {
         match self {
-            Self::Line(_) => entry["command"] = Value::from(launch.words()),
+            Self::Line(_) => entry["command"] = Value::from(line.words()),
             Self::Plain | Self::Typed(_) | Self::TypedWithTools(_) => {
-                entry["command"] = Value::from(launch.command.as_str());
-                entry["args"] = Value::from(launch.arguments.clone());
+                entry["command"] = Value::from(line.command.as_str());
+                entry["args"] = Value::from(line.arguments.clone());
             }
         }
     }

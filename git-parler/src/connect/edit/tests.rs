@@ -6,13 +6,12 @@ const JSON: Shape = Shape { format: Format::Json, container: "mcpServers", entry
 const TOML: Shape = Shape { format: Format::Toml, container: "mcp_servers", entry: EntryForm::Plain };
 const YAML: Shape = Shape { format: Format::Yaml, container: "mcp_servers", entry: EntryForm::Plain };
 
-fn launch(words: &[&str]) -> Launch {
-    let mut words = words.iter().map(|word| (*word).to_owned());
-    Launch { command: words.next().unwrap(), arguments: words.collect() }
+fn launch(command: &str, hub: Option<&str>) -> Launch {
+    Launch { command: command.to_owned(), hub: hub.map(str::to_owned) }
 }
 
 fn ours() -> Launch {
-    launch(&["git-parler", "mcp"])
+    launch("git-parler", None)
 }
 
 fn added(shape: &Shape, text: &str) -> String {
@@ -201,13 +200,15 @@ fn an_entry_is_known_by_what_it_starts() {
         (vec!["parler", "mcp"], false),
         (vec!["sh", "-c", "git-parler mcp"], false),
     ] {
-        assert_eq!(launch(&words).is_ours(), is_ours, "{words:?}");
+        let mut all = words.iter().map(|word| (*word).to_owned());
+        let line = CommandLine { command: all.next().unwrap(), arguments: all.collect() };
+        assert_eq!(line.is_ours(), is_ours, "{words:?}");
     }
 }
 
 #[test]
 fn an_update_changes_what_is_started_and_nothing_else() {
-    let to = launch(&["git-parler", "--hub", "local", "mcp"]);
+    let to = launch("git-parler", Some("local"));
     for (shape, text, expected) in [
         (
             &JSON,
@@ -227,13 +228,44 @@ fn an_update_changes_what_is_started_and_nothing_else() {
         (
             &YAML,
             "mcp_servers:\n  parler:\n    args:\n      - mcp\n    command: 'git-parler'\n",
-            "mcp_servers:\n  parler:\n    args:\n      [\"--hub\", \"local\", \"mcp\"]\n    command: \"git-parler\"\n",
+            "mcp_servers:\n  parler:\n    args:\n      [\"--hub\", \"local\", \"mcp\"]\n    command: 'git-parler'\n",
         ),
     ] {
         assert_eq!(shape.add(text, &to), Ok(Addition::Updated(expected.to_owned())));
         assert_eq!(shape.add(expected, &to), Ok(Addition::Already));
     }
     assert_eq!(JSON.add("{\"mcpServers\":{\"parler\":{\"command\":\"x\"}}}", &to), Err(Unfit::Foreign));
+}
+
+#[test]
+fn without_a_hub_the_options_of_an_entry_stay() {
+    let line = Shape { format: Format::Json, container: "mcp", entry: EntryForm::Line("local") };
+    let to = launch("/y/git-parler", None);
+    for (shape, text, expected) in [
+        (
+            &JSON,
+            "{\"mcpServers\": {\"parler\": {\"command\": \"git-parler\", \"args\": [ \"--quiet\",\"mcp\" ]}}}",
+            "{\"mcpServers\": {\"parler\": {\"command\": \"/y/git-parler\", \"args\": [ \"--quiet\",\"mcp\" ]}}}",
+        ),
+        (
+            &TOML,
+            "[mcp_servers.parler]\nargs = ['--hub', 'local', 'mcp', '--new']\ncommand = '/x/git-parler'\n",
+            "[mcp_servers.parler]\nargs = ['--hub', 'local', 'mcp', '--new']\ncommand = \"/y/git-parler\"\n",
+        ),
+        (
+            &YAML,
+            "mcp_servers:\n  parler:\n    command: git\n    args: [parler, --quiet, mcp]\n",
+            "mcp_servers:\n  parler:\n    command: \"/y/git-parler\"\n    args: [\"--quiet\", \"mcp\"]\n",
+        ),
+        (
+            &line,
+            "{\"mcp\": {\"parler\": {\"type\": \"local\", \"command\": [ \"git-parler\", \"--hub\",\"local\", \"mcp\" ]}}}",
+            "{\"mcp\": {\"parler\": {\"type\": \"local\", \"command\": [ \"/y/git-parler\", \"--hub\",\"local\", \"mcp\" ]}}}",
+        ),
+    ] {
+        assert_eq!(shape.add(text, &to), Ok(Addition::Updated(expected.to_owned())));
+        assert_eq!(shape.add(expected, &to), Ok(Addition::Already));
+    }
 }
 
 #[test]
