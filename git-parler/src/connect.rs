@@ -17,12 +17,11 @@ use std::path::{Path, PathBuf};
 use client::report::{ConnectProblem, ConnectState, ConnectedHost};
 use similar::TextDiff;
 
-use self::edit::{Addition, Removal};
+use self::edit::{Addition, Launch, Removal};
 use self::file::Place;
 use self::places::Places;
 use crate::config::Environment;
 
-pub(crate) use self::edit::Launch;
 pub(crate) use self::hosts::{ALL, Host};
 pub(crate) use self::tree::Unfit;
 
@@ -96,27 +95,48 @@ pub(crate) enum Error {
 }
 
 /// What is to be done with each host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Task {
     /// The entry is to be there.
-    Add,
-    /// The entry is to be gone.
+    Add(Launches),
+    /// The entry is to be gone, wherever the program is.
     Remove,
 }
 
-/// Where hosts are looked for, and what they are to start.
+/// What hosts are to start.
 #[derive(Debug)]
-pub(crate) struct Wiring<'a> {
-    places: Places<'a>,
-    /// What a host runs that has the PATH of a shell, and what one does that is started from a desktop.
-    launch: Launch,
+pub(crate) struct Launches {
+    /// For a host that has the PATH of a shell.
+    shell: Launch,
+    /// For one that is started from a desktop.
     desktop: Launch,
 }
 
+impl Launches {
+    fn of(&self, host: &Host) -> &Launch {
+        if host.is_on_desktop { &self.desktop } else { &self.shell }
+    }
+
+    /// Returns what a person would put into the file of a host.
+    pub(crate) fn snippet(&self, host: &Host) -> String {
+        host.shape.snippet(self.of(host))
+    }
+}
+
+/// Where hosts are looked for.
+#[derive(Debug)]
+pub(crate) struct Wiring<'a> {
+    places: Places<'a>,
+}
+
 impl<'a> Wiring<'a> {
+    /// Looks for hosts where the variables of `environment` say.
+    pub(crate) fn of(environment: &'a Environment) -> Result<Self, Error> {
+        Ok(Self { places: Places::of(environment).ok_or(Error::NoHome)? })
+    }
+
     /// Looks for the program that hosts are to start, with `--hub <hub>` if there is one.
-    pub(crate) fn of(environment: &'a Environment, hub: Option<&str>) -> Result<Self, Error> {
-        let places = Places::of(environment).ok_or(Error::NoHome)?;
+    pub(crate) fn launches(&self, hub: Option<&str>) -> Result<Launches, Error> {
         let running = std::env::current_exe().map_err(Error::NoProgram)?;
         let is_running = |path: &Path| match (path.canonicalize(), running.canonicalize()) {
             (Ok(one), Ok(other)) => one == other,
@@ -125,13 +145,13 @@ impl<'a> Wiring<'a> {
         let text = |path: &Path| {
             path.to_str().map(str::to_owned).ok_or_else(|| Error::NamelessProgram { path: path.to_owned() })
         };
-        let found = places.program("git-parler").filter(|found| is_running(found));
+        let found = self.places.program("git-parler").filter(|found| is_running(found));
         // Under the name by which it is found, which need not be that of the file: a link goes on working when it is led elsewhere.
         let path = text(found.as_deref().unwrap_or(&running))?;
         // The name alone goes on working when the program is brought up to date in another place.
         let command = found.map_or_else(|| path.clone(), |_| "git-parler".to_owned());
         let launch = |command| Launch { command, hub: hub.map(str::to_owned) };
-        Ok(Self { places, launch: launch(command), desktop: launch(path) })
+        Ok(Launches { shell: launch(command), desktop: launch(path) })
     }
 
     /// Returns the hosts that are on this machine.
@@ -142,16 +162,6 @@ impl<'a> Wiring<'a> {
     /// Returns the file of a host.
     fn file(&self, host: &Host) -> PathBuf {
         host.file(&self.places)
-    }
-
-    /// Returns what a host is to start.
-    fn launch(&self, host: &Host) -> &Launch {
-        if host.is_on_desktop { &self.desktop } else { &self.launch }
-    }
-
-    /// Returns what a person would put into the file of a host.
-    pub(crate) fn snippet(&self, host: &Host) -> String {
-        host.shape.snippet(self.launch(host))
     }
 
     /// Returns the row of a host that was left as it is because of `problem`, with what can be pasted into its file.
@@ -166,13 +176,13 @@ impl<'a> Wiring<'a> {
     }
 
     /// Does `task` with a host; only says what it would do in a dry run.
-    pub(crate) fn wire(&self, host: &Host, task: Task, is_dry_run: bool) -> Result<ConnectedHost, Error> {
+    pub(crate) fn wire(&self, host: &Host, task: &Task, is_dry_run: bool) -> Result<ConnectedHost, Error> {
         let path = self.file(host);
         let place = Place::find(&path)?;
         // The copy of a file that was made for the entry, and changed since, is of our own making and worth nothing.
         let backup = place.backup_text()?.filter(|backup| !host.shape.is_made_for_entry(backup));
-        let deed = self.deed(host, task, &place, backup.as_deref());
-        let deed = deed.map_err(|why| Error::Unfit { path: path.clone(), why })?;
+        let deed = deed(host, task, &place, backup.as_deref())
+            .map_err(|why| Error::Unfit { path: path.clone(), why })?;
         let mut row = row(host, &path, deed.state());
         if is_dry_run {
             row.state = deed.would();
@@ -183,22 +193,22 @@ impl<'a> Wiring<'a> {
         row.next = matches!(deed, Deed::Add(_) | Deed::Update(_)).then(|| host.next.to_owned());
         Ok(row)
     }
+}
 
-    fn deed(&self, host: &Host, task: Task, place: &Place, backup: Option<&str>) -> Result<Deed, Unfit> {
-        Ok(match task {
-            Task::Add => match host.shape.add(place.text(), self.launch(host))? {
-                Addition::Added(text) => Deed::Add(text),
-                Addition::Updated(text) => Deed::Update(text),
-                Addition::Already => Deed::Nothing(ConnectState::Already),
-            },
-            Task::Remove => match host.shape.remove(place.text(), backup)? {
-                Removal::Removed(text) => Deed::Remove(text),
-                Removal::Restored(text) => Deed::Restore(text),
-                Removal::Emptied => Deed::Delete,
-                Removal::Absent => Deed::Nothing(ConnectState::Absent),
-            },
-        })
-    }
+fn deed(host: &Host, task: &Task, place: &Place, backup: Option<&str>) -> Result<Deed, Unfit> {
+    Ok(match task {
+        Task::Add(launches) => match host.shape.add(place.text(), launches.of(host))? {
+            Addition::Added(text) => Deed::Add(text),
+            Addition::Updated(text) => Deed::Update(text),
+            Addition::Already => Deed::Nothing(ConnectState::Already),
+        },
+        Task::Remove => match host.shape.remove(place.text(), backup)? {
+            Removal::Removed(text) => Deed::Remove(text),
+            Removal::Restored(text) => Deed::Restore(text),
+            Removal::Emptied => Deed::Delete,
+            Removal::Absent => Deed::Nothing(ConnectState::Absent),
+        },
+    })
 }
 
 /// What is done to a file: the new text, and how it came about.

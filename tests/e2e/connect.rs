@@ -238,6 +238,32 @@ fn without_any_host_the_known_ones_and_an_entry_are_shown() {
 }
 
 #[test]
+fn removing_needs_neither_a_host_nor_a_program_with_a_name() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let machine = Machine::new();
+    let run = machine.connect(&["--remove"]);
+    let said = "no agent host is found here\n".to_owned();
+    assert_eq!(run, Run { code: Some(0), stdout: String::new(), stderr: said });
+    let run = machine.connect(&["--remove", "--json", "--quiet"]);
+    assert_eq!(run, Run { code: Some(0), stdout: "{\"hosts\":[]}\n".to_owned(), stderr: String::new() });
+    machine.rows(&["--host", "codex"]);
+    // A folder whose name no configuration file could hold.
+    let folder = machine.env.path(OsStr::from_bytes(b"\xff"));
+    fs::create_dir(&folder).unwrap();
+    // By a process of its own: a child that another test starts meanwhile would hold the copy open for writing.
+    let copied = machine.env.run(machine.env.root(), "cp", [OsStr::new(PROGRAM), folder.as_os_str()]);
+    assert_eq!(copied.code, Some(0), "{}", copied.stderr);
+    let nameless = folder.join("git-parler");
+    let run = machine.env.run(machine.env.root(), &nameless, ["connect", "--host", "codex"]);
+    assert_eq!(run.code, Some(128));
+    assert!(run.stderr.contains("git-parler has a name that is no text\n"), "{}", run.stderr);
+    let run = machine.env.run(machine.env.root(), &nameless, ["connect", "--host", "codex", "--remove"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(!machine.home(".codex/config.toml").exists());
+}
+
+#[test]
 fn variables_move_the_folders_of_hosts() {
     for (variable, folder, host, file) in [
         ("CLAUDE_CONFIG_DIR", "c", "claude-code", "c/.claude.json"),

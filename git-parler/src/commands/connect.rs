@@ -5,27 +5,35 @@ use client::settings::HubAddress;
 use protocol::clean;
 
 use crate::cli::Connect;
-use crate::connect::{ALL, Error, Host, Task, Unfit, Wiring};
+use crate::connect::{ALL, Error, Host, Launches, Task, Unfit, Wiring};
 use crate::context::Context;
 use crate::error::Failure;
 use crate::ui::{Paint, Ui};
 
 pub(crate) fn run(context: &Context, arguments: &Connect) -> Result<(), Failure> {
-    let hub = hub(context, arguments)?;
-    let wiring = Wiring::of(&context.environment, hub)?;
-    let task = if arguments.remove { Task::Remove } else { Task::Add };
+    let wiring = Wiring::of(&context.environment)?;
+    let task = match arguments.remove {
+        true => Task::Remove,
+        false => Task::Add(wiring.launches(hub(context, arguments)?)?),
+    };
     let hosts = match arguments.host.as_slice() {
         [] => wiring.found(),
         // In the order of the list, each once.
         named => ALL.into_iter().filter(|host| named.iter().any(|other| other.name == host.name)).collect(),
     };
-    if hosts.is_empty() {
-        return Err(nothing_found(&wiring));
+    match &task {
+        Task::Add(launches) if hosts.is_empty() => return Err(nothing_found(launches)),
+        // What was asked for is so.
+        Task::Remove if hosts.is_empty() => context.ui.remark(Error::NoHost),
+        Task::Add(_) | Task::Remove => {}
     }
     let mut failures = Vec::new();
     let rows = hosts.iter().map(|host| {
-        wiring.wire(host, task, arguments.dry_run).unwrap_or_else(|error| {
-            let snippet = can_paste(task, &error).then(|| wiring.snippet(host));
+        wiring.wire(host, &task, arguments.dry_run).unwrap_or_else(|error| {
+            let snippet = match &task {
+                Task::Add(launches) if can_paste(&error) => Some(launches.snippet(host)),
+                Task::Add(_) | Task::Remove => None,
+            };
             let failure = Failure::from(error);
             let row = wiring.refused(host, problem(&failure), snippet);
             failures.push(failure);
@@ -61,19 +69,18 @@ fn hub<'a>(context: &'a Context, arguments: &Connect) -> Result<Option<&'a str>,
     Ok(Some(hub))
 }
 
-fn nothing_found(wiring: &Wiring<'_>) -> Failure {
+fn nothing_found(launches: &Launches) -> Failure {
     let names: Vec<_> = ALL.iter().map(|host| host.name).collect();
     Failure::from(Error::NoHost).hint(format_args!(
         "known are {}; name one with `--host <host>`\nmost others take this in their configuration:\n{}",
         names.join(", "),
-        wiring.snippet(ALL[0])
+        launches.snippet(ALL[0])
     ))
 }
 
 /// Says whether a person can bring the entry in by hand where it could not be brought in.
-fn can_paste(task: Task, error: &Error) -> bool {
+fn can_paste(error: &Error) -> bool {
     match error {
-        _ if task == Task::Remove => false,
         Error::Unfit { why, .. } => *why != Unfit::Foreign,
         Error::TooLarge { .. } | Error::NotText { .. } | Error::File { .. } => true,
         Error::NoProgram(_)

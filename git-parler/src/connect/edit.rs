@@ -41,7 +41,7 @@ pub(super) enum EntryForm {
 
 /// What a host is to start: this program, and by which hub it goes where one is named.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Launch {
+pub(super) struct Launch {
     pub(super) command: String,
     pub(super) hub: Option<String>,
 }
