@@ -250,7 +250,8 @@ fn a_file_that_was_made_for_the_entry_stays_when_something_else_came_into_it() {
     let with = fs::read_to_string(&file).unwrap();
     fs::write(&file, with.replacen('{', "{\n  \"ui\": {},", 1)).unwrap();
     machine.rows(&["--remove"]);
-    assert_eq!(fs::read_to_string(&file).unwrap(), "{\n  \"ui\": {}\n}\n");
+    // Nothing tells any more whose the empty map is.
+    assert_eq!(fs::read_to_string(&file).unwrap(), "{\n  \"ui\": {},\n  \"mcpServers\": {}\n}\n");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! What is to be done to the text of a configuration file: pure, and checked by reading the result. Adding, then
-//! removing, gives the text back byte for byte.
+//! removing, gives the text back byte for byte where the backup is at hand; without it an empty map of servers may stay.
 
 use serde_json::{Map, Value};
 
@@ -181,13 +181,13 @@ impl Shape {
             None if self.gives("", &line, text) => return Ok(Removal::Emptied),
             Some(_) | None => {}
         }
-        let had_container = backup
-            .and_then(|backup| self.parse(backup).ok().flatten())
-            .is_some_and(|root| root.get(self.container).is_some());
+        // Only a copy that has no map of servers says that this one came in with the entry.
+        let has_none = |root: Option<Node>| root.is_none_or(|root| root.get(self.container).is_none());
+        let is_ours = backup.is_some_and(|backup| self.parse(backup).is_ok_and(has_none));
         let after = match self.format {
-            Format::Json => json::remove(text, self.container, NAME, !had_container)?,
+            Format::Json => json::remove(text, self.container, NAME, is_ours)?,
             Format::Toml => toml::remove(text, self.container, NAME)?,
-            Format::Yaml => yaml::remove(text, self.container, NAME, !had_container)?,
+            Format::Yaml => yaml::remove(text, self.container, NAME, is_ours)?,
         };
         let mut expected = before.map_or(Value::Null, |root| root.value());
         let is_empty = |servers: &Value| servers.as_object().is_some_and(Map::is_empty);

@@ -41,10 +41,6 @@ fn adding_and_removing_gives_json_back() {
         "{\"mcpServers\":{\"x\":{\"command\":\"x\"}},\"y\":2}",
         "{ \"mcpServers\": { \"x\": { \"command\": \"x\" }, } }\n",
         "{\n  \"mcpServers\": {\n    \"x\": {}, // one\n    /* two */\n  }\n}\n",
-        "{\n  \"other\": true\n}\n",
-        "{\n  \"other\": true, // yes\n}\n",
-        "{\"other\":true}",
-        "{\n  // nothing yet\n}\n",
     ] {
         there_and_back(&JSON, text, true);
     }
@@ -60,6 +56,10 @@ fn adding_and_removing_gives_json_back() {
         "{\"mcpServers\": {}}",
         "{\n  \"mcpServers\": {},\n  \"y\": 1\n}\n",
         "{\n  \"mcpServers\": {\n  }\n}\n",
+        "{\n  \"other\": true\n}\n",
+        "{\n  \"other\": true, // yes\n}\n",
+        "{\"other\":true}",
+        "{\n  // nothing yet\n}\n",
     ] {
         there_and_back(&JSON, text, false);
     }
@@ -90,10 +90,6 @@ fn adding_and_removing_gives_yaml_back() {
         "# mine\nmodel: x   # pick\n\nmcp_servers:\n  # the clock\n  time:\n    command: \"uvx\"\n    args: [\"mcp-server-time\"]\n\nlast: 1\n",
         "mcp_servers:\n    time:\n        command: uvx\n        args:\n        - é\n        - b\n",
         "mcp_servers: # all\r\n  time:\r\n    command: uvx\r\nlast: 1\r\n",
-        "model: x\nlist:\n- a\n- b: c\n  d: |\n    text\n\n    more\n",
-        "text: |+\n  kept\n\n\n",
-        "---\nmodel: x\n# end",
-        "model: 'x'",
     ] {
         there_and_back(&YAML, text, true);
     }
@@ -106,6 +102,10 @@ fn adding_and_removing_gives_yaml_back() {
         "mcp_servers: # none\nlast: 1\n",
         "mcp_servers: {}\nlast: 1\n",
         "mcp_servers:   {}",
+        "model: x\nlist:\n- a\n- b: c\n  d: |\n    text\n\n    more\n",
+        "text: |+\n  kept\n\n\n",
+        "---\nmodel: x\n# end",
+        "model: 'x'",
     ] {
         there_and_back(&YAML, text, false);
     }
@@ -344,11 +344,14 @@ fn what_came_into_the_file_since_stays() {
         JSON.remove(&with, Some("{\n  \"a\": 1\n}\n")),
         Ok(Removal::Removed("{\n  \"a\": 2\n}\n".to_owned()))
     );
-    // The map of servers was there before, or was not, or that is not known and it is empty.
+    // The map of servers was there before, or was not, or that is not known.
     let text = "{\n  \"mcpServers\": {\n    \"parler\": {\"command\": \"git-parler\", \"args\": [\"mcp\"]}\n  },\n  \"a\": 1\n}\n";
     let empty = "{\n  \"mcpServers\": {},\n  \"a\": 1\n}\n";
     assert_eq!(JSON.remove(text, Some(empty)), Ok(Removal::Removed(empty.to_owned())));
-    assert_eq!(JSON.remove(text, None), Ok(Removal::Removed("{\n  \"a\": 1\n}\n".to_owned())));
+    assert_eq!(JSON.remove(text, Some("{}")), Ok(Removal::Removed("{\n  \"a\": 1\n}\n".to_owned())));
+    assert_eq!(JSON.remove(text, None), Ok(Removal::Removed(empty.to_owned())));
+    let with = added(&YAML, "a: 1\n");
+    assert_eq!(YAML.remove(&with, None), Ok(Removal::Removed("a: 1\nmcp_servers: {}\n".to_owned())));
     assert_eq!(JSON.remove(&added(&JSON, ""), None), Ok(Removal::Emptied));
     assert_eq!(JSON.remove("{}", None), Ok(Removal::Absent));
     // Comments in a map that was made for the entry.
