@@ -1,6 +1,7 @@
 //! YAML, of which only whole lines are touched: no editor that keeps the form of a file is well kept. A parser reads the
 //! file before and after; where `container` is not plainly written as a block, the file is left alone.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span};
@@ -38,23 +39,40 @@ fn is_nothing(node: &Node) -> bool {
 struct Text<'a> {
     text: &'a str,
     lines: Vec<usize>,
+    /// The line, column and byte of the place that was asked for last.
+    last: Cell<(usize, usize, usize)>,
 }
 
 impl<'a> Text<'a> {
     fn of(text: &'a str) -> Self {
         let starts = text.match_indices('\n').map(|(newline, _)| newline + 1);
-        Self { text, lines: std::iter::once(0).chain(starts).collect() }
+        Self { text, lines: std::iter::once(0).chain(starts).collect(), last: Cell::new((0, 0, 0)) }
     }
 
     fn next<I: saphyr_parser::Input>(&self, events: &mut Parser<'a, I>) -> Result<(Event<'a>, Span), Unfit> {
         events.next().transpose().map_err(|error| unread(&error))?.ok_or(Unfit::Shape("it ends too early"))
     }
 
-    /// By line and column: the parser's own count of characters is one of bytes in places.
+    /// By line and column: the parser's own count of characters is one of bytes in places. Columns are counted from the place
+    /// before, which is close by: from the start of a long line it would take its length for every value in it.
     fn place(&self, marker: Marker) -> usize {
-        let Some(start) = self.lines.get(marker.line().saturating_sub(1)) else { return self.text.len() };
-        let column = self.text[*start..].char_indices().nth(marker.col());
-        column.map_or(self.text.len(), |(offset, _)| start + offset)
+        let line = marker.line().saturating_sub(1);
+        let Some(start) = self.lines.get(line) else { return self.text.len() };
+        let (column, byte) = match self.last.get() {
+            (last, column, byte) if last == line => (column, byte),
+            _ => (0, *start),
+        };
+        let place = match marker.col().checked_sub(column) {
+            Some(0) => Some(byte),
+            Some(more) => self.text[byte..].char_indices().nth(more).map(|(offset, _)| byte + offset),
+            None => {
+                let before = self.text[*start..byte].char_indices().rev();
+                before.map(|(offset, _)| start + offset).nth(column - marker.col() - 1)
+            }
+        };
+        let Some(place) = place else { return self.text.len() };
+        self.last.set((line, marker.col(), place));
+        place
     }
 
     fn node<I: saphyr_parser::Input>(

@@ -384,3 +384,13 @@ fn a_file_that_was_there_before_is_not_taken_for_one_that_was_made() {
         );
     }
 }
+
+/// Takes minutes where the work for a value grows with what stands before it on its line.
+#[test]
+fn a_long_line_takes_time_in_proportion() {
+    let items = "\"é\", ".repeat(50_000);
+    let text = format!("list: [{items}]\n");
+    there_and_back(&YAML, &text, false);
+    there_and_back(&JSON, &format!("{{\"mcpServers\": {{\"x\": [{items}1]}}}}"), true);
+    there_and_back(&TOML, &format!("list = [{items}]\n"), true);
+}
