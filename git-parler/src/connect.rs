@@ -7,6 +7,7 @@ mod hosts;
 mod places;
 mod tree;
 
+mod halves;
 mod json;
 mod toml;
 mod yaml;

@@ -6,6 +6,7 @@ use jsonc_parser::tokens::{Token, TokenAndRange};
 use jsonc_parser::{CollectOptions, CommentCollectionStrategy, ParseOptions, parse_to_ast};
 use serde_json::Value;
 
+use super::halves::without_halves;
 use super::tree::{Kind, Member, NOT_ALONE, Node, Splice, Unfit, indentation, newline, quoted, spliced};
 
 const MARK: char = '\u{feff}';
@@ -29,7 +30,8 @@ const OPTIONS: ParseOptions = ParseOptions {
 pub(super) fn parse(text: &str) -> Result<Option<Node>, Unfit> {
     let offset = if text.starts_with(MARK) { MARK.len_utf8() } else { 0 };
     let collect = CollectOptions { comments: CommentCollectionStrategy::Off, tokens: false };
-    let parsed = parse_to_ast(&text[offset..], &collect, &OPTIONS).map_err(|error| Unfit::Syntax {
+    let readable = without_halves(text);
+    let parsed = parse_to_ast(&readable[offset..], &collect, &OPTIONS).map_err(|error| Unfit::Syntax {
         line: Some(error.line_display()),
         reason: error.kind().to_string(),
     })?;
@@ -68,7 +70,8 @@ pub(super) fn insert(text: &str, container: &str, name: &str, entry: &Value) -> 
     let Some(root) = parse(text)? else {
         return begin(text, container, name, entry);
     };
-    let page = Page::of(text)?;
+    let readable = without_halves(text);
+    let page = Page::of(text, &readable)?;
     let splices = match root.get(container) {
         Some(servers) => page.insert(servers, &root, name, entry),
         None => page.insert(&root, &root, container, &serde_json::json!({ name: entry })),
@@ -102,7 +105,7 @@ fn without(text: &str, path: &[&str], name: &str) -> Result<String, Unfit> {
     let root = parse(text)?;
     let map = path.iter().try_fold(root.as_ref(), |map, step| Some(map?.get(step))).flatten();
     let Some(map) = map else { return Ok(text.to_owned()) };
-    Ok(spliced(text, Page::of(text)?.remove(map, name)))
+    Ok(spliced(text, Page::of(text, &without_halves(text))?.remove(map, name)))
 }
 
 /// A text and its tokens, comments among them.
@@ -113,10 +116,10 @@ struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    fn of(text: &'a str) -> Result<Self, Unfit> {
+    fn of(text: &'a str, readable: &'a str) -> Result<Self, Unfit> {
         let offset = if text.starts_with(MARK) { MARK.len_utf8() } else { 0 };
         let collect = CollectOptions { comments: CommentCollectionStrategy::AsTokens, tokens: true };
-        let parsed = parse_to_ast(&text[offset..], &collect, &OPTIONS)
+        let parsed = parse_to_ast(&readable[offset..], &collect, &OPTIONS)
             .map_err(|error| Unfit::Syntax { line: None, reason: error.kind().to_string() })?;
         Ok(Self { text, tokens: parsed.tokens.unwrap_or_default(), offset })
     }

@@ -40,6 +40,7 @@ fn adding_and_removing_gives_json_back() {
         "\u{feff}{\n  \"mcpServers\": {\n    \"x\": {} // the only one\n    // \"y\": {}\n  } /* all */\n} // end",
         "{\"mcpServers\":{\"x\":{\"command\":\"x\"}},\"y\":2}",
         "{ \"mcpServers\": { \"x\": { \"command\": \"x\" }, } }\n",
+        "{\n  \"display\": \"\\ud83d\", \"\\udc00\": 1, \"\\udc01\": 2,\n  \"mcpServers\": {\n    \"x\": \"\\ud83d\"\n  }\n}\n",
         "{\n  \"mcpServers\": {\n    \"x\": {}, // one\n    /* two */\n  }\n}\n",
     ] {
         there_and_back(&JSON, text, true);
