@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use kit::Snapshot;
+use kit::{Run, Snapshot};
 use serde_json::Value;
 
 use crate::connect::Machine;
@@ -146,17 +146,26 @@ fn one_host_that_is_refused_holds_up_no_other() {
     assert_eq!(run.stderr.matches("warning: ").count(), 1, "{}", run.stderr);
 }
 
+/// Connects Codex as somebody whom permissions bind: who runs the tests, unless that is root.
+fn connect_bound(machine: &Machine) -> Run {
+    let arguments = ["connect", "--host", "codex"];
+    if !rustix::process::geteuid().is_root() {
+        return machine.connect(&arguments[1..]);
+    }
+    as_nobody(&machine.env, machine.env.root(), &arguments).expect("root needs setpriv here")
+}
+
 #[test]
 fn a_file_without_write_permission_is_left_alone() {
     let machine = Machine::new();
     let file = machine.put(".codex/config.toml", "model = \"x\"\n");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o444)).unwrap();
-    give_away(&machine.env, &machine.env.home());
-    let Some(run) = as_nobody(&machine.env, machine.env.root(), &["connect", "--host", "codex"]) else {
-        return;
-    };
+    if rustix::process::geteuid().is_root() {
+        give_away(&machine.env, &machine.env.home());
+    }
     // Its folder could be written to: replacing the file would be possible, and wrong.
-    let refused = |run: kit::Run, path: &str| {
+    let refused = |path: &str| {
+        let run = connect_bound(&machine);
         assert_eq!(run.code, Some(128), "{}", run.stderr);
         let path = machine.home(path).display().to_string();
         let expected = format!("error: {path} cannot be written: Permission denied (os error 13)");
@@ -167,25 +176,28 @@ fn a_file_without_write_permission_is_left_alone() {
         assert_eq!(left.len(), 1, "{left:?}");
         assert_eq!(fs::read_to_string(&file).unwrap(), "model = \"x\"\n");
     };
-    refused(run, ".codex/config.toml");
+    refused(".codex/config.toml");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
     fs::set_permissions(machine.home(".codex"), fs::Permissions::from_mode(0o555)).unwrap();
-    let run = as_nobody(&machine.env, machine.env.root(), &["connect", "--host", "codex"]).unwrap();
-    refused(run, ".codex/config.toml.parler-backup");
+    refused(".codex/config.toml.parler-backup");
+    // So that the folder can be removed again.
+    fs::set_permissions(machine.home(".codex"), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 #[test]
 fn a_file_of_somebody_else_keeps_its_owner_or_is_left_alone() {
     use std::os::unix::fs::MetadataExt;
+    // Nobody else can give a file away.
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
     let machine = Machine::new();
     let file = machine.put(".codex/config.toml", "model = \"x\"\n");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
     give_away(&machine.env, &machine.home(".codex"));
     let owner = |path: &std::path::Path| fs::metadata(path).unwrap().uid();
-    if owner(&file) == owner(machine.env.root()) {
-        return;
-    }
     let nobody = owner(&file);
+    assert_ne!(nobody, owner(machine.env.root()));
     machine.rows(&[]);
     assert_eq!(owner(&file), nobody);
     assert_eq!(owner(&file.with_extension("toml.parler-backup")), nobody);
@@ -193,8 +205,7 @@ fn a_file_of_somebody_else_keeps_its_owner_or_is_left_alone() {
     assert_eq!(owner(&file), nobody);
     // Somebody who may write to it, and cannot give it back to its owner.
     std::os::unix::fs::chown(&file, Some(0), Some(0)).unwrap();
-    let run = as_nobody(&machine.env, machine.env.root(), &["connect", "--host", "codex"]);
-    let Some(run) = run.filter(|_| nobody != 0) else { return };
+    let run = connect_bound(&machine);
     assert_eq!(run.code, Some(128), "{}{}", run.stdout, run.stderr);
     assert_eq!((owner(&file), fs::read_to_string(&file).unwrap().as_str()), (0, "model = \"x\"\n"));
 }
