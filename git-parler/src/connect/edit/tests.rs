@@ -42,6 +42,8 @@ fn adding_and_removing_gives_json_back() {
         "{ \"mcpServers\": { \"x\": { \"command\": \"x\" }, } }\n",
         "{\n  \"display\": \"\\ud83d\", \"\\udc00\": 1, \"\\udc01\": 2,\n  \"mcpServers\": {\n    \"x\": \"\\ud83d\"\n  }\n}\n",
         "{\n  \"mcpServers\": {\n    \"x\": {}, // one\n    /* two */\n  }\n}\n",
+        "{\n         \"mcpServers\"   :\n    {\n   \"x\":{\"command\":\"x\"}\n }\n      }",
+        "{\n  \"inputs\": [],\n  \"mcpServers\": {\n    \"parler-old\": {\"command\": \"parler\"}\n  }\n}\n",
     ] {
         there_and_back(&JSON, text, true);
     }
@@ -78,6 +80,8 @@ fn adding_and_removing_gives_toml_back() {
         "[mcp_servers.x]\ncommand = \"x\"\n[mcp_servers.x.env]\nA = \"b\"\n",
         "[[list]]\na = 1\n[[list]]\na = 1979-05-27\n# end",
         "\n",
+        "# nothing yet\n",
+        "[mcp_servers]\nx = { command = \"x\", args = [] }\n\n[tui]\n\tnotifications = true\n",
     ] {
         there_and_back(&TOML, text, true);
     }
@@ -103,6 +107,7 @@ fn adding_and_removing_gives_yaml_back() {
         "mcp_servers: # none\nlast: 1\n",
         "mcp_servers: {}\nlast: 1\n",
         "mcp_servers:   {}",
+        "\u{feff}a: &anchor\n  b: 1\nc: *anchor\n",
         "model: x\nlist:\n- a\n- b: c\n  d: |\n    text\n\n    more\n",
         "text: |+\n  kept\n\n\n",
         "---\nmodel: x\n# end",
