@@ -82,6 +82,15 @@ pub(crate) enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A new file cannot be given to whom the one belongs in whose place it would be.
+    #[error("{} belongs to a user or a group to whom a new file cannot be given", .path.display())]
+    Owner {
+        /// The file.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
     /// A file or folder cannot be read, written or removed.
     #[error("{} cannot be {action}", .path.display())]
     File {
@@ -185,13 +194,19 @@ impl<'a> Wiring<'a> {
         let deed = deed(host, task, &place, backup.as_deref())
             .map_err(|why| Error::Unfit { path: path.clone(), why })?;
         let mut row = row(host, &path, deed.state());
+        let is_off = matches!(task, Task::Add(_)) && host.shape.is_off(place.text());
+        row.next = is_off.then(|| SWITCHED_OFF.to_owned());
         if is_dry_run {
+            if !matches!(deed, Deed::Nothing(_)) {
+                place.may_be_written()?;
+            }
             row.state = deed.would();
             row.diff = deed.text().map(|text| diff(&path, place.text(), text));
             return Ok(row);
         }
         row.backup = deed.done(&place, backup.is_some())?.map(|backup| backup.display().to_string());
-        row.next = matches!(deed, Deed::Add(_) | Deed::Update(_)).then(|| host.next.to_owned());
+        let next = matches!(deed, Deed::Add(_) | Deed::Update(_)).then(|| host.next.to_owned());
+        row.next = row.next.or(next);
         Ok(row)
     }
 }
@@ -294,3 +309,5 @@ fn diff(path: &Path, before: &str, after: &str) -> String {
     let name = path.display().to_string();
     TextDiff::from_lines(before, after).unified_diff().context_radius(3).header(&name, &name).to_string()
 }
+
+const SWITCHED_OFF: &str = "the entry is switched off in there, by `enabled` or `disabled`: the host starts nothing before that is changed";

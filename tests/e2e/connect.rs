@@ -449,3 +449,17 @@ fn an_entry_of_a_person_stays_what_it_is() {
     assert_eq!(machine.states(&["--remove"]), ["claude-code removed"]);
     assert_eq!(fs::read_to_string(&file).unwrap(), "{\n  \"mcpServers\": {},\n  \"userID\": \"u\"\n}");
 }
+
+#[test]
+fn an_entry_that_is_switched_off_is_said_to_be() {
+    let machine = Machine::new();
+    let text = "{\"mcp\": {\"parler\": {\"type\": \"local\", \"command\": [\"git-parler\", \"mcp\"], \"enabled\": false}}}\n";
+    let file = machine.put(".config/opencode/opencode.json", text);
+    let hint = "hint: the entry is switched off in there, by `enabled` or `disabled`: the host starts nothing before that is changed\n";
+    for options in [&[][..], &["--dry-run"]] {
+        let stdout = format!("OpenCode: already in {}\n", file.display());
+        assert_eq!(machine.connect(options), Run { code: Some(0), stdout, stderr: hint.to_owned() });
+    }
+    assert_eq!(machine.connect(&["--local"]).stderr.lines().last(), hint.lines().last());
+    assert_eq!(machine.connect(&["--remove"]).code, Some(0));
+}

@@ -147,8 +147,8 @@ fn one_host_that_is_refused_holds_up_no_other() {
 }
 
 /// Connects Codex as somebody whom permissions bind: who runs the tests, unless that is root.
-fn connect_bound(machine: &Machine) -> Run {
-    let arguments = ["connect", "--host", "codex"];
+fn connect_bound(machine: &Machine, options: &[&str]) -> Run {
+    let arguments = [&["connect", "--host", "codex"], options].concat();
     if !rustix::process::geteuid().is_root() {
         return machine.connect(&arguments[1..]);
     }
@@ -164,8 +164,8 @@ fn a_file_without_write_permission_is_left_alone() {
         give_away(&machine.env, &machine.env.home());
     }
     // Its folder could be written to: replacing the file would be possible, and wrong.
-    let refused = |path: &str| {
-        let run = connect_bound(&machine);
+    let refused = |options: &[&str], path: &str| {
+        let run = connect_bound(&machine, options);
         assert_eq!(run.code, Some(128), "{}", run.stderr);
         let path = machine.home(path).display().to_string();
         let expected = format!("error: {path} cannot be written: Permission denied (os error 13)");
@@ -176,10 +176,11 @@ fn a_file_without_write_permission_is_left_alone() {
         assert_eq!(left.len(), 1, "{left:?}");
         assert_eq!(fs::read_to_string(&file).unwrap(), "model = \"x\"\n");
     };
-    refused(".codex/config.toml");
+    refused(&[], ".codex/config.toml");
+    refused(&["--dry-run"], ".codex/config.toml");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
     fs::set_permissions(machine.home(".codex"), fs::Permissions::from_mode(0o555)).unwrap();
-    refused(".codex/config.toml.parler-backup");
+    refused(&[], ".codex/config.toml.parler-backup");
     // So that the folder can be removed again.
     fs::set_permissions(machine.home(".codex"), fs::Permissions::from_mode(0o755)).unwrap();
 }
@@ -205,7 +206,13 @@ fn a_file_of_somebody_else_keeps_its_owner_or_is_left_alone() {
     assert_eq!(owner(&file), nobody);
     // Somebody who may write to it, and cannot give it back to its owner.
     std::os::unix::fs::chown(&file, Some(0), Some(0)).unwrap();
-    let run = connect_bound(&machine);
+    let run = connect_bound(&machine, &[]);
     assert_eq!(run.code, Some(128), "{}{}", run.stdout, run.stderr);
+    let expected = format!(
+        "error: {} belongs to a user or a group to whom a new file cannot be given: Operation not permitted (os error 1)\n\
+         hint: run the same command as that user, or edit it by hand\n",
+        file.display()
+    );
+    assert_eq!(run.stderr, expected);
     assert_eq!((owner(&file), fs::read_to_string(&file).unwrap().as_str()), (0, "model = \"x\"\n"));
 }

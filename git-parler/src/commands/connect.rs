@@ -82,7 +82,7 @@ fn nothing_found(launches: &Launches) -> Failure {
 fn can_paste(error: &Error) -> bool {
     match error {
         Error::Unfit { why, .. } => *why != Unfit::Foreign,
-        Error::TooLarge { .. } | Error::NotText { .. } | Error::File { .. } => true,
+        Error::TooLarge { .. } | Error::NotText { .. } | Error::Owner { .. } | Error::File { .. } => true,
         Error::NoProgram(_)
         | Error::NamelessProgram { .. }
         | Error::NoHome

@@ -214,6 +214,14 @@ impl Shape {
         self.entry_in(root.as_ref()).is_ok_and(|entry| entry.is_some())
     }
 
+    /// Says whether our entry in `text` is switched off, in one of the ways that hosts have.
+    pub(super) fn is_off(&self, text: &str) -> bool {
+        let root = self.parse(text).ok().flatten();
+        let Ok(Some(entry)) = self.entry_in(root.as_ref()) else { return false };
+        let says = |name: &str, value: bool| entry.get(name).is_some_and(|node| node.is_switch(value));
+        says("enabled", false) || says("disabled", true)
+    }
+
     /// Says whether `text` is what adding our entry makes of nothing.
     pub(super) fn is_made_for_entry(&self, text: &str) -> bool {
         let Ok(root) = self.parse(text) else { return false };

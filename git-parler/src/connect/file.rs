@@ -81,8 +81,8 @@ impl Place {
         self.may_be_written()?;
         let backup = self.backup();
         // Both are written before either gets its name: an older backup is not given up for an edit that then is refused.
-        let copy = is_backed_up.then(|| write(&backup, &present.text, Some(present))).transpose()?;
-        let file = write(&self.path, text, Some(present))?;
+        let copy = is_backed_up.then(|| self.write(&backup, &present.text)).transpose()?;
+        let file = self.write(&self.path, text)?;
         self.is_as_found(present)?;
         if let Some(copy) = copy {
             put(copy, &backup)?;
@@ -95,6 +95,7 @@ impl Place {
         if self.is_link {
             return self.replace("", false);
         }
+        self.may_be_written()?;
         if let Some(present) = &self.present {
             self.is_as_found(present)?;
         }
@@ -113,7 +114,7 @@ impl Place {
     fn begin(&self, text: &str) -> Result<(), Error> {
         let folder = folder(&self.path);
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed(folder, "made"))?;
-        write(&self.path, text, None)?.persist_noclobber(&self.path).map_err(|error| {
+        self.write(&self.path, text)?.persist_noclobber(&self.path).map_err(|error| {
             match error.error.kind() {
                 io::ErrorKind::AlreadyExists => Error::Changed { path: self.path.clone() },
                 _ => failed(&self.path, "written")(error.error),
@@ -131,8 +132,11 @@ impl Place {
         }
     }
 
-    /// A folder that may be written to would let a file be replaced that may not.
-    fn may_be_written(&self) -> Result<(), Error> {
+    /// Fails where the file is there and may not be written to: its folder may be, and would let it be replaced.
+    pub(super) fn may_be_written(&self) -> Result<(), Error> {
+        if self.present.is_none() {
+            return Ok(());
+        }
         match OpenOptions::new().write(true).open(&self.path) {
             Ok(_) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -141,26 +145,36 @@ impl Place {
             Err(error) => Err(failed(&self.path, "written")(error)),
         }
     }
-}
 
-/// Writes a file beside `path` that can take its place: private, unless it has to be like one that is there.
-fn write(path: &Path, text: &str, like: Option<&Present>) -> Result<tempfile::NamedTempFile, Error> {
-    let written = tempfile::NamedTempFile::new_in(folder(path)).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        if let Some(like) = like {
-            let about = file.as_file().metadata()?;
-            if (about.uid(), about.gid()) != like.owner {
-                fchown(file.as_file(), Some(like.owner.0), Some(like.owner.1))?;
-            }
-            file.as_file().set_permissions(Permissions::from_mode(like.mode))?;
+    /// Writes a file beside `path` that can take its place: private, unless it has to be like the one that is there.
+    fn write(&self, path: &Path, text: &str) -> Result<tempfile::NamedTempFile, Error> {
+        let mut file = tempfile::NamedTempFile::new_in(folder(path)).map_err(failed(path, "written"))?;
+        if let Some(like) = &self.present {
+            like.give_owner(file.as_file())
+                .map_err(|source| Error::Owner { path: self.path.clone(), source })?;
         }
-        file.as_file().sync_all()?;
+        let written = file.write_all(text.as_bytes()).and_then(|()| {
+            if let Some(like) = &self.present {
+                file.as_file().set_permissions(Permissions::from_mode(like.mode))?;
+            }
+            file.as_file().sync_all()
+        });
+        written.map_err(failed(path, "written"))?;
         Ok(file)
-    });
-    written.map_err(failed(path, "written"))
+    }
 }
 
-/// Gives a file that [`write`] made its name, in the place of what has it.
+impl Present {
+    fn give_owner(&self, file: &File) -> io::Result<()> {
+        let about = file.metadata()?;
+        if (about.uid(), about.gid()) == self.owner {
+            return Ok(());
+        }
+        fchown(file, Some(self.owner.0), Some(self.owner.1))
+    }
+}
+
+/// Gives a file that was written its name, in the place of what has it.
 fn put(file: tempfile::NamedTempFile, path: &Path) -> Result<(), Error> {
     file.persist(path).map_err(|error| failed(path, "written")(error.error)).map(drop)
 }

@@ -89,6 +89,17 @@ impl Node {
         }
     }
 
+    /// Says whether it is this truth value, which in YAML is a plain word.
+    pub(super) fn is_switch(&self, value: bool) -> bool {
+        match &self.kind {
+            Kind::Leaf(Value::Bool(own)) => *own == value,
+            Kind::Leaf(Value::String(word)) => {
+                word.eq_ignore_ascii_case(if value { "true" } else { "false" })
+            }
+            Kind::Map(_) | Kind::List(_) | Kind::Leaf(_) => false,
+        }
+    }
+
     /// Returns the items of a list of texts.
     pub(super) fn texts(&self) -> Option<Vec<String>> {
         match &self.kind {

@@ -52,6 +52,7 @@ impl Report for connect::Error {
             | Self::NoHome
             | Self::LeadsNowhere { .. }
             | Self::NoFile { .. }
+            | Self::Owner { .. }
             | Self::File { .. } => Code::Io,
         }
     }
@@ -74,6 +75,7 @@ impl Report for connect::Error {
                 "if it is not wanted, take it out or give it another name; it is not touched".to_owned()
             }
             Self::Changed { .. } => "run the same command again".to_owned(),
+            Self::Owner { .. } => "run the same command as that user, or edit it by hand".to_owned(),
             Self::File { path, source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
                 format!("see to it that you may write to {} and its folder", path.display())
             }

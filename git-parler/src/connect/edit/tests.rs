@@ -391,6 +391,28 @@ fn a_file_that_was_there_before_is_not_taken_for_one_that_was_made() {
     }
 }
 
+#[test]
+fn an_entry_that_is_switched_off_is_known() {
+    let json = |field: &str| {
+        format!(
+            "{{\"mcpServers\": {{\"parler\": {{\"command\": \"git-parler\", \"args\": [\"mcp\"], {field}}}}}}}"
+        )
+    };
+    let yaml = |field: &str| format!("{}    {field}\n", added(&YAML, ""));
+    for (shape, text, is_off) in [
+        (&JSON, json("\"enabled\": false"), true),
+        (&JSON, json("\"disabled\": true"), true),
+        (&JSON, json("\"enabled\": true, \"disabled\": false"), false),
+        (&JSON, json("\"env\": {\"disabled\": true}"), false),
+        (&TOML, added(&TOML, "") + "enabled = false\n", true),
+        (&YAML, yaml("enabled: False"), true),
+        (&YAML, yaml("enabled: true"), false),
+        (&YAML, String::new(), false),
+    ] {
+        assert_eq!(shape.is_off(&text), is_off, "{text}");
+    }
+}
+
 /// Takes minutes where the work for a value grows with what stands before it on its line.
 #[test]
 fn a_long_line_takes_time_in_proportion() {
