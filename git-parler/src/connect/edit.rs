@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::tree::{Kind, NOT_ALONE, Node, Splice, Unfit, list, quoted, spliced};
+use super::tree::{Entry, Field, Kind, NOT_ALONE, Node, Splice, Unfit, quoted, spliced};
 use super::{json, toml, yaml};
 
 /// The name of our entry in every host.
@@ -154,12 +154,15 @@ impl Shape {
                     return Ok(Addition::Already);
                 }
                 let mut value = entry.value();
-                self.entry.say(&mut value, &wanted);
+                for (name, field) in self.entry.starting(&wanted) {
+                    value[name] = field.value();
+                }
                 (Addition::Updated(self.update(text, entry, &found, &wanted)?), value)
             }
             None => {
-                let entry = self.entry.value(&launch.line());
-                (Addition::Added(self.insert(text, entry.clone())?), Value::Object(entry))
+                let entry = self.entry.fields(&launch.line());
+                let value = entry.iter().map(|(name, field)| ((*name).to_owned(), field.value())).collect();
+                (Addition::Added(self.insert(text, &entry)?), Value::Object(value))
             }
         };
         expected[self.container][NAME] = entry;
@@ -233,12 +236,12 @@ impl Shape {
     /// with the entry in them, as `{}` with and without a line in it.
     fn gives(&self, before: &str, line: &CommandLine, text: &str) -> bool {
         let is_new = self.parse(before).is_ok_and(|root| matches!(self.entry_in(root.as_ref()), Ok(None)));
-        is_new && self.insert(before, self.entry.value(line)).is_ok_and(|with| with == text)
+        is_new && self.insert(before, &self.entry.fields(line)).is_ok_and(|with| with == text)
     }
 
     /// Returns what a person would paste into an empty file.
     pub(super) fn snippet(&self, launch: &Launch) -> String {
-        self.insert("", self.entry.value(&launch.line())).unwrap_or_default()
+        self.insert("", &self.entry.fields(&launch.line())).unwrap_or_default()
     }
 
     fn parse(&self, text: &str) -> Result<Option<Node>, Unfit> {
@@ -283,11 +286,11 @@ impl Shape {
         }
     }
 
-    fn insert(&self, text: &str, entry: Map<String, Value>) -> Result<String, Unfit> {
+    fn insert(&self, text: &str, entry: &Entry) -> Result<String, Unfit> {
         match self.format {
-            Format::Json => json::insert(text, self.container, NAME, &Value::Object(entry)),
-            Format::Toml => toml::insert(text, self.container, NAME, &entry),
-            Format::Yaml => yaml::insert(text, self.container, NAME, &entry),
+            Format::Json => json::insert(text, self.container, NAME, entry),
+            Format::Toml => toml::insert(text, self.container, NAME, entry),
+            Format::Yaml => yaml::insert(text, self.container, NAME, entry),
         }
     }
 
@@ -299,23 +302,20 @@ impl Shape {
         found: &CommandLine,
         wanted: &CommandLine,
     ) -> Result<String, Unfit> {
-        let node = |name: &str| entry.get(name).ok_or(Unfit::Shape("its `parler` cannot be changed"));
-        let splice = |node: &Node, text: String| Splice { range: node.span.clone(), text };
-        let (command, has_same_arguments) = (node("command")?, found.arguments == wanted.arguments);
+        // Of a line that stands in one list, only the program in front.
+        let is_program_alone = found.arguments == wanted.arguments;
         let mut splices = Vec::new();
-        match (&self.entry, &command.kind) {
-            (EntryForm::Line(_), Kind::List(words)) if has_same_arguments => {
-                splices.extend(words.first().map(|first| splice(first, quoted(&wanted.command))));
+        for (name, field) in self.entry.starting(wanted) {
+            let node = entry.get(name).ok_or(Unfit::Shape("its `parler` cannot be changed"))?;
+            if node.value() == field.value() {
+                continue;
             }
-            (EntryForm::Line(_), _) => splices.push(splice(command, list(&wanted.words()))),
-            (EntryForm::Plain | EntryForm::Typed(_) | EntryForm::TypedWithTools(_), _) => {
-                if found.command != wanted.command {
-                    splices.push(splice(command, quoted(&wanted.command)));
+            splices.push(match node.items().and_then(<[Node]>::first) {
+                Some(first) if is_program_alone => {
+                    Splice { range: first.span.clone(), text: quoted(&wanted.command) }
                 }
-                if !has_same_arguments {
-                    splices.push(splice(node("args")?, list(&wanted.arguments)));
-                }
-            }
+                _ => Splice { range: node.span.clone(), text: field.spelled() },
+            });
         }
         Ok(spliced(text, splices))
     }
@@ -331,33 +331,30 @@ impl Shape {
 }
 
 impl EntryForm {
-    fn value(&self, line: &CommandLine) -> Map<String, Value> {
-        let mut entry = Map::new();
+    fn fields(&self, line: &CommandLine) -> Entry {
+        let text = |text: &str| Field::Text(text.to_owned());
+        let mut fields = Entry::new();
         match self {
             Self::Plain => {}
             Self::Typed(kind) | Self::TypedWithTools(kind) | Self::Line(kind) => {
-                entry.insert("type".to_owned(), Value::from(*kind));
+                fields.push(("type", text(kind)));
             }
         }
-        let mut entry = Value::Object(entry);
-        self.say(&mut entry, line);
+        fields.extend(self.starting(line));
         if let Self::TypedWithTools(_) = self {
-            entry["tools"] = Value::from(vec!["*"]);
+            fields.push(("tools", Field::Texts(vec!["*".to_owned()])));
         }
-        match entry {
-            Value::Object(fields) => fields,
-            _ => unreachable!("it was made as a map"),
-        }
+        fields
     }
 
-    /// Writes what to start into `entry`.
-    fn say(&self, entry: &mut Value, line: &CommandLine) {
+    /// Returns the fields that say what to start.
+    fn starting(&self, line: &CommandLine) -> Entry {
         match self {
-            Self::Line(_) => entry["command"] = Value::from(line.words()),
-            Self::Plain | Self::Typed(_) | Self::TypedWithTools(_) => {
-                entry["command"] = Value::from(line.command.as_str());
-                entry["args"] = Value::from(line.arguments.clone());
-            }
+            Self::Line(_) => vec![("command", Field::Texts(line.words()))],
+            Self::Plain | Self::Typed(_) | Self::TypedWithTools(_) => vec![
+                ("command", Field::Text(line.command.clone())),
+                ("args", Field::Texts(line.arguments.clone())),
+            ],
         }
     }
 }

@@ -1,15 +1,18 @@
 //! JSON as hosts have it: with comments, trailing commas and a byte order mark. Members are put in and taken out of the
 //! text, of which every other byte stays; taking out undoes putting in.
 
+use std::borrow::Cow;
+
 use jsonc_parser::ast;
 use jsonc_parser::tokens::{Token, TokenAndRange};
 use jsonc_parser::{CollectOptions, CommentCollectionStrategy, ParseOptions, parse_to_ast};
 use serde_json::Value;
 
 use super::halves::without_halves;
-use super::tree::{Kind, Member, NOT_ALONE, Node, Splice, Unfit, indentation, newline, quoted, spliced};
-
-const MARK: char = '\u{feff}';
+use super::tree::{
+    BYTE_ORDER_MARK, Entry, Kind, Member, NOT_ALONE, Node, Splice, Unfit, indentation, newline, quoted,
+    spliced,
+};
 
 /// Comments and trailing commas, and nothing else that is not JSON: what a host that is stricter would not read in the
 /// first place is no reason to guess.
@@ -28,7 +31,7 @@ const OPTIONS: ParseOptions = ParseOptions {
 
 /// Reads a text; nothing where it holds no value.
 pub(super) fn parse(text: &str) -> Result<Option<Node>, Unfit> {
-    let offset = if text.starts_with(MARK) { MARK.len_utf8() } else { 0 };
+    let offset = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
     let collect = CollectOptions { comments: CommentCollectionStrategy::Off, tokens: false };
     let readable = without_halves(text);
     let parsed = parse_to_ast(&readable[offset..], &collect, &OPTIONS).map_err(|error| Unfit::Syntax {
@@ -66,29 +69,29 @@ fn node(value: ast::Value<'_>, offset: usize) -> Node {
 }
 
 /// Puts `entry` in as `name` of the map `container`, which is made where it is missing.
-pub(super) fn insert(text: &str, container: &str, name: &str, entry: &Value) -> Result<String, Unfit> {
-    let Some(root) = parse(text)? else {
-        return begin(text, container, name, entry);
+pub(super) fn insert(text: &str, container: &str, name: &str, entry: &Entry) -> Result<String, Unfit> {
+    let (text, root) = match parse(text)? {
+        Some(root) => (Cow::Borrowed(text), root),
+        None => {
+            let text = with_object(text);
+            let root = parse(&text)?.expect("comments that can be read end before the object behind them");
+            (Cow::Owned(text), root)
+        }
     };
-    let readable = without_halves(text);
-    let page = Page::of(text, &readable)?;
+    let readable = without_halves(&text);
+    let page = Page::of(&text, &readable)?;
     let splices = match root.get(container) {
-        Some(servers) => page.insert(servers, &root, name, entry),
-        None => page.insert(&root, &root, container, &serde_json::json!({ name: entry })),
+        Some(servers) => page.insert(servers, &root, (name, &[]), entry),
+        None => page.insert(&root, &root, (container, &[name]), entry),
     };
-    Ok(spliced(text, splices))
+    Ok(spliced(&text, splices))
 }
 
 /// A text that holds no value may hold a mark and comments, which stay.
-fn begin(text: &str, container: &str, name: &str, entry: &Value) -> Result<String, Unfit> {
+fn with_object(text: &str) -> String {
     let newline = newline(text);
-    let separator =
-        if text.trim_start_matches(MARK).is_empty() || text.ends_with('\n') { "" } else { newline };
-    let started = format!("{text}{separator}{{}}{newline}");
-    if parse(&started)?.is_none() {
-        return Err(Unfit::Shape("it ends within a comment"));
-    }
-    insert(&started, container, name, entry)
+    let is_ended = text.trim_start_matches(BYTE_ORDER_MARK).is_empty() || text.ends_with('\n');
+    format!("{text}{}{{}}{newline}", if is_ended { "" } else { newline })
 }
 
 /// Takes `name` out of the map `container`, and that too where it `is_ours` and has become empty.
@@ -117,7 +120,7 @@ struct Page<'a> {
 
 impl<'a> Page<'a> {
     fn of(text: &'a str, readable: &'a str) -> Result<Self, Unfit> {
-        let offset = if text.starts_with(MARK) { MARK.len_utf8() } else { 0 };
+        let offset = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
         let collect = CollectOptions { comments: CommentCollectionStrategy::AsTokens, tokens: true };
         let parsed = parse_to_ast(&readable[offset..], &collect, &OPTIONS)
             .map_err(|error| Unfit::Syntax { line: None, reason: error.kind().to_string() })?;
@@ -144,7 +147,7 @@ impl<'a> Page<'a> {
         next.filter(|(token, ..)| **token == Token::Comma).map(|(_, start, _)| start)
     }
 
-    fn insert(&self, map: &Node, root: &Node, name: &str, value: &Value) -> Vec<Splice> {
+    fn insert(&self, map: &Node, root: &Node, names: (&str, &[&str]), entry: &Entry) -> Vec<Splice> {
         let members = map.members().unwrap_or_default();
         let (open, close) = (map.span.start + 1, map.span.end - 1);
         let newline = newline(self.text);
@@ -155,14 +158,14 @@ impl<'a> Page<'a> {
             // A document on one line stays on one.
             let is_line = map.span != root.span && !is_broken(root.span.start, root.span.end);
             if is_line {
-                let text = format!("{}: {}", quoted(name), rendered(value, None));
+                let text = member(names, entry, None);
                 return vec![Splice { range: anchor..anchor, text }];
             }
             let base = indentation(self.text, map.span.start);
             let indent = format!("{base}{unit}");
             let layout = Layout { newline, unit, indent: &indent };
             let end = if is_broken(anchor, close) { String::new() } else { format!("{newline}{base}") };
-            let text = format!("{newline}{indent}{}: {}{end}", quoted(name), rendered(value, Some(&layout)));
+            let text = format!("{newline}{indent}{}{end}", member(names, entry, Some(layout)));
             return vec![Splice { range: anchor..anchor, text }];
         };
         let value_end = last.value.span.end;
@@ -183,12 +186,11 @@ impl<'a> Page<'a> {
             }
             let indent = indentation(self.text, first.start);
             let layout = Layout { newline, unit, indent };
-            let text =
-                format!("{newline}{indent}{}: {}{own_comma}", quoted(name), rendered(value, Some(&layout)));
+            let text = format!("{newline}{indent}{}{own_comma}", member(names, entry, Some(layout)));
             splices.push(Splice { range: anchor..anchor, text });
         } else {
             let before = if comma.is_some() { " " } else { ", " };
-            let text = format!("{before}{}: {}{own_comma}", quoted(name), rendered(value, None));
+            let text = format!("{before}{}{own_comma}", member(names, entry, None));
             splices.push(Splice { range: anchor..anchor, text });
         }
         splices
@@ -249,6 +251,7 @@ fn is_comment(token: &Token<'_>) -> bool {
 }
 
 /// How a value that takes several lines is laid out.
+#[derive(Clone, Copy)]
 struct Layout<'a> {
     newline: &'a str,
     unit: &'a str,
@@ -256,26 +259,18 @@ struct Layout<'a> {
     indent: &'a str,
 }
 
-/// Spells a value: objects over several lines where there is a layout, everything else on one.
-fn rendered(value: &Value, layout: Option<&Layout<'_>>) -> String {
-    match (value, layout) {
-        (Value::Object(fields), Some(layout)) => {
-            let indent = format!("{}{}", layout.indent, layout.unit);
-            let inner = Layout { indent: &indent, ..*layout };
-            let newline = layout.newline;
-            let lines = fields.iter().map(|(name, value)| {
-                format!("{newline}{indent}{}: {}", quoted(name), rendered(value, Some(&inner)))
-            });
-            format!("{{{}{newline}{}}}", lines.collect::<Vec<_>>().join(","), layout.indent)
-        }
-        (Value::Object(fields), None) => {
-            let fields =
-                fields.iter().map(|(name, value)| format!("{}: {}", quoted(name), rendered(value, None)));
-            format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
-        }
-        (Value::Array(items), _) => {
-            format!("[{}]", items.iter().map(|item| rendered(item, None)).collect::<Vec<_>>().join(", "))
-        }
-        (value, _) => value.to_string(),
-    }
+/// Spells `entry` under a name, or under the last of several, of which each is in the map of the one before: over several lines
+/// where there is a layout, else on one.
+fn member((name, inner): (&str, &[&str]), entry: &Entry, layout: Option<Layout<'_>>) -> String {
+    let indent = layout.map(|layout| format!("{}{}", layout.indent, layout.unit));
+    let deeper = layout.zip(indent.as_deref()).map(|(layout, indent)| Layout { indent, ..layout });
+    let members = match inner.split_first() {
+        None => entry.iter().map(|(name, field)| format!("{}: {}", quoted(name), field.spelled())).collect(),
+        Some((first, rest)) => vec![member((first, rest), entry, deeper)],
+    };
+    let Some((outer, Layout { newline, indent, .. })) = layout.zip(deeper) else {
+        return format!("{}: {{{}}}", quoted(name), members.join(", "));
+    };
+    let members = members.join(&format!(",{newline}{indent}"));
+    format!("{}: {{{newline}{indent}{members}{newline}{}}}", quoted(name), outer.indent)
 }

@@ -3,10 +3,12 @@
 
 use std::ops::Range;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use toml_edit::{Document, Item, Table, TableLike, Value as Toml};
 
-use super::tree::{Kind, Member, Node, Splice, Unfit, line_of, list, newline, quoted, spliced};
+use super::tree::{
+    BYTE_ORDER_MARK, Entry, Kind, Member, Node, Splice, Unfit, line_of, lines, newline, spliced,
+};
 
 const NOT_A_TABLE: Unfit = Unfit::Shape("its servers are not written as tables of their own");
 
@@ -61,12 +63,7 @@ fn leaf(value: &Toml) -> Node {
 }
 
 /// Puts `entry` in as the table `name` of `container`.
-pub(super) fn insert(
-    text: &str,
-    container: &str,
-    name: &str,
-    entry: &Map<String, Value>,
-) -> Result<String, Unfit> {
+pub(super) fn insert(text: &str, container: &str, name: &str, entry: &Entry) -> Result<String, Unfit> {
     let document = document(text)?;
     match document.get(container) {
         None | Some(Item::Table(_)) => {}
@@ -74,17 +71,10 @@ pub(super) fn insert(
     }
     let newline = newline(text);
     let mut block = format!("[{container}.{name}]");
-    for (field, value) in entry {
-        let value = match value {
-            Value::Array(items) => {
-                list(&items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect::<Vec<_>>())
-            }
-            Value::String(text) => quoted(text),
-            value => value.to_string(),
-        };
-        block += &format!("{newline}{field} = {value}");
+    for (name, field) in entry {
+        block += &format!("{newline}{name} = {}", field.spelled());
     }
-    Ok(match text.trim_start_matches('\u{feff}').is_empty() {
+    Ok(match text.trim_start_matches(BYTE_ORDER_MARK).is_empty() {
         true => format!("{text}{block}{newline}"),
         // A file without an end of its last line has none afterwards either, so that taking out finds it so again.
         false if !text.ends_with('\n') => format!("{text}{newline}{newline}{block}"),
@@ -156,11 +146,4 @@ fn block(text: &str, root: &Table, spans: &[Range<usize>]) -> Result<Range<usize
         Some(before) if before.ends_with('\n') => before.len()..lines.end,
         _ => lines,
     })
-}
-
-/// Returns the whole lines from the one of `start` to the one of `end`.
-fn lines(text: &str, start: usize, end: usize) -> Range<usize> {
-    let first = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
-    let first = if first == 0 && text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { first };
-    first..text[end..].find('\n').map_or(text.len(), |newline| end + newline + 1)
 }

@@ -33,6 +33,18 @@ pub(super) struct Member {
     pub(super) value: Node,
 }
 
+/// What a field of our entry says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Field {
+    /// A text.
+    Text(String),
+    /// A list of texts.
+    Texts(Vec<String>),
+}
+
+/// Our entry: its fields under their names.
+pub(super) type Entry = Vec<(&'static str, Field)>;
+
 /// A replacement of some bytes of a text.
 #[derive(Debug)]
 pub(super) struct Splice {
@@ -100,12 +112,17 @@ impl Node {
         }
     }
 
-    /// Returns the items of a list of texts.
-    pub(super) fn texts(&self) -> Option<Vec<String>> {
+    /// Returns the items of a list.
+    pub(super) fn items(&self) -> Option<&[Self]> {
         match &self.kind {
-            Kind::List(items) => items.iter().map(|item| item.text().map(str::to_owned)).collect(),
+            Kind::List(items) => Some(items),
             Kind::Map(_) | Kind::Leaf(_) => None,
         }
+    }
+
+    /// Returns the items of a list of texts.
+    pub(super) fn texts(&self) -> Option<Vec<String>> {
+        self.items()?.iter().map(|item| item.text().map(str::to_owned)).collect()
     }
 
     /// Returns what it says, without where; the order of members does not count.
@@ -140,6 +157,27 @@ impl Node {
     }
 }
 
+impl Field {
+    /// Returns it on one line as JSON spells it, which TOML and YAML read the same way: TOML as basic strings, YAML as
+    /// double-quoted ones, both lists in brackets.
+    pub(super) fn spelled(&self) -> String {
+        match self {
+            Self::Text(text) => quoted(text),
+            Self::Texts(items) => {
+                format!("[{}]", items.iter().map(|item| quoted(item)).collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+
+    /// Returns it as what a [`Node`] says.
+    pub(super) fn value(&self) -> Value {
+        match self {
+            Self::Text(text) => Value::from(text.as_str()),
+            Self::Texts(items) => Value::from(items.as_slice()),
+        }
+    }
+}
+
 impl fmt::Display for Unfit {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -166,9 +204,16 @@ pub(super) fn newline(text: &str) -> &'static str {
 
 /// Returns the blanks that the line of the byte at `place` begins with.
 pub(super) fn indentation(text: &str, place: usize) -> &str {
-    let start = text[..place].rfind('\n').map_or(0, |newline| newline + 1);
-    let line = text[start..].trim_start_matches('\u{feff}');
+    let line = &text[lines(text, place, place)];
     &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
+}
+
+/// Returns the whole lines from the one of `start` to the one of `end`, without a byte order mark and with the last end of line,
+/// if there is one.
+pub(super) fn lines(text: &str, start: usize, end: usize) -> Range<usize> {
+    let mark = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
+    let first = text[..start].rfind('\n').map_or(mark, |newline| newline + 1);
+    first..text[end..].find('\n').map_or(text.len(), |newline| end + newline + 1)
 }
 
 /// Returns `text` with the splices, which do not overlap, done.
@@ -185,12 +230,10 @@ pub(super) fn spliced(text: &str, mut splices: Vec<Splice>) -> String {
     result
 }
 
-/// Returns a text as JSON spells it, which TOML's basic strings and YAML's double-quoted ones read the same way.
+/// Returns a text as JSON spells it.
 pub(super) fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// Returns a list of texts on one line.
-pub(super) fn list(items: &[String]) -> String {
-    format!("[{}]", items.iter().map(|item| quoted(item)).collect::<Vec<_>>().join(", "))
-}
+/// What some editors begin a file with.
+pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';

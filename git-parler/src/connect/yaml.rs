@@ -2,12 +2,13 @@
 //! file before and after; where `container` is not plainly written as a block, the file is left alone.
 
 use std::cell::Cell;
-use std::ops::Range;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::tree::{Kind, Member, Node, Splice, Unfit, indentation, list, newline, quoted, spliced};
+use super::tree::{
+    BYTE_ORDER_MARK, Entry, Kind, Member, Node, Splice, Unfit, indentation, lines, newline, spliced,
+};
 
 const NOT_A_BLOCK: Unfit = Unfit::Shape("its servers are not written as a block, line by line");
 const DEPTH_MAX: usize = 100;
@@ -158,16 +159,11 @@ fn scalar(text: &str, style: ScalarStyle, is_tagged: bool) -> Value {
 }
 
 /// Puts `entry` in as `name` of the map `container`, which is made where it is missing.
-pub(super) fn insert(
-    text: &str,
-    container: &str,
-    name: &str,
-    entry: &Map<String, Value>,
-) -> Result<String, Unfit> {
+pub(super) fn insert(text: &str, container: &str, name: &str, entry: &Entry) -> Result<String, Unfit> {
     let newline = newline(text);
     let block = |indent: &str, unit: &str| {
         let fields =
-            entry.iter().map(|(field, value)| format!("{newline}{indent}{unit}{field}: {}", line(value)));
+            entry.iter().map(|(name, field)| format!("{newline}{indent}{unit}{name}: {}", field.spelled()));
         format!("{indent}{name}:{}", fields.collect::<String>())
     };
     let root = parse(text)?;
@@ -177,7 +173,9 @@ pub(super) fn insert(
         return append(text, root.as_ref(), &format!("{container}:{newline}{}", block("  ", "  ")));
     };
     let base = indentation(text, member.start);
-    if !base.is_empty() || text[..member.start].ends_with(|before| before != '\n' && before != '\u{feff}') {
+    if !base.is_empty()
+        || text[..member.start].ends_with(|before| before != '\n' && before != BYTE_ORDER_MARK)
+    {
         return Err(NOT_A_BLOCK);
     }
     let head = line_end(text, member.start);
@@ -221,13 +219,13 @@ fn append(text: &str, root: Option<&Node>, block: &str) -> Result<String, Unfit>
     if let Some(root) = root {
         let first = root.members().and_then(|members| members.first()).map(|first| first.start);
         let is_block = first.is_some_and(|first| {
-            text[..first].ends_with('\n') || text[..first].trim_start_matches('\u{feff}').is_empty()
+            text[..first].ends_with('\n') || text[..first].trim_start_matches(BYTE_ORDER_MARK).is_empty()
         });
         if !is_block {
             return Err(Unfit::Shape("it is not a mapping that is written as a block"));
         }
     }
-    let is_blank = text.trim_start_matches('\u{feff}').is_empty();
+    let is_blank = text.trim_start_matches(BYTE_ORDER_MARK).is_empty();
     Ok(match text.ends_with('\n') || is_blank {
         true => format!("{text}{block}{newline}"),
         false => format!("{text}{newline}{block}"),
@@ -244,7 +242,7 @@ pub(super) fn remove(text: &str, container: &str, name: &str, is_ours: bool) -> 
     };
     let Some(entry) = servers.iter().find(|server| server.name == name) else { return Ok(text.to_owned()) };
     let begins_its_line = |place: usize| {
-        let before = text[..place].trim_end_matches([' ', '\t', '\u{feff}']);
+        let before = text[..place].trim_end_matches([' ', '\t', BYTE_ORDER_MARK]);
         before.is_empty() || before.ends_with('\n')
     };
     if !begins_its_line(entry.start) || entry.start < line_end(text, member.start) {
@@ -269,33 +267,19 @@ pub(super) fn remove(text: &str, container: &str, name: &str, is_ours: bool) -> 
 /// The lines from the one of `start` to the one of `end`, with one end of line: theirs, or the one before at the end of a file
 /// whose last line has none.
 fn cut(text: &str, start: usize, end: usize) -> Splice {
-    let mark = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    let first = text[..start].rfind('\n').map_or(mark, |newline| newline + 1);
     // The value of a block text ends with its last line's end.
     let end = if text[..end].ends_with('\n') { end - 1 } else { end };
-    let last = text[end..].find('\n').map(|newline| end + newline + 1);
-    let range: Range<usize> = match last {
-        Some(last) => first..last,
-        None => {
-            text[..first].strip_suffix('\n').map_or(first, |before| before.trim_end_matches('\r').len())
-                ..text.len()
-        }
-    };
+    let mut range = lines(text, start, end);
+    if !text[range.clone()].ends_with('\n')
+        && let Some(before) = text[..range.start].strip_suffix('\n')
+    {
+        range.start = before.trim_end_matches('\r').len();
+    }
     Splice { range, text: String::new() }
 }
 
 /// Returns where the line of the byte at `place` ends, before its end of line.
 fn line_end(text: &str, place: usize) -> usize {
-    let end = text[place..].find('\n').map_or(text.len(), |newline| place + newline);
-    text[..end].trim_end_matches('\r').len()
-}
-
-fn line(value: &Value) -> String {
-    match value {
-        Value::String(text) => quoted(text),
-        Value::Array(items) => {
-            list(&items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect::<Vec<_>>())
-        }
-        value => value.to_string(),
-    }
+    let line = lines(text, place, place);
+    line.start + text[line].trim_end_matches(['\r', '\n']).len()
 }

@@ -360,6 +360,11 @@ fn what_came_into_the_file_since_stays() {
     assert_eq!(YAML.remove(&with, None), Ok(Removal::Removed("a: 1\nmcp_servers: {}\n".to_owned())));
     assert_eq!(JSON.remove(&added(&JSON, ""), None), Ok(Removal::Emptied));
     assert_eq!(JSON.remove("{}", None), Ok(Removal::Absent));
+    // From the first line to the last, which has no end.
+    for mark in ["", "\u{feff}"] {
+        let text = format!("{mark}{}", added(&YAML, "").trim_end());
+        assert_eq!(YAML.remove(&text, Some("a: 1\n")), Ok(Removal::Removed(mark.to_owned())), "{text}");
+    }
     // Comments in a map that was made for the entry.
     let with = added(&YAML, "model: x\n");
     for (text, expected) in [
