@@ -22,6 +22,7 @@ use self::edit::{Addition, Launch, Removal};
 use self::file::Place;
 use self::places::Places;
 use crate::config::Environment;
+use crate::file_error::FileError;
 
 pub(crate) use self::hosts::{ALL, Host};
 pub(crate) use self::tree::Unfit;
@@ -29,18 +30,15 @@ pub(crate) use self::tree::Unfit;
 /// Why a host is left as it is.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// The path of the running program cannot be told.
-    #[error("the place of the program cannot be told")]
-    NoProgram(#[source] io::Error),
+    /// The program or the home cannot be told, or something in it cannot be read, written or removed.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The path of the running program is no text, which a configuration file could hold.
     #[error("{} has a name that is no text", .path.display())]
     NamelessProgram {
         /// The program.
         path: PathBuf,
     },
-    /// No variable tells where the user's folders are.
-    #[error("there is no home directory")]
-    NoHome,
     /// None of the hosts that can be wired is here.
     #[error("no agent host is found here")]
     NoHost,
@@ -91,17 +89,6 @@ pub(crate) enum Error {
         #[source]
         source: io::Error,
     },
-    /// A file or folder cannot be read, written or removed.
-    #[error("{} cannot be {action}", .path.display())]
-    File {
-        /// The file or folder.
-        path: PathBuf,
-        /// What was tried.
-        action: &'static str,
-        /// Why it failed.
-        #[source]
-        source: io::Error,
-    },
 }
 
 /// What is to be done with each host.
@@ -142,12 +129,12 @@ pub(crate) struct Wiring<'a> {
 impl<'a> Wiring<'a> {
     /// Looks for hosts where the variables of `environment` say.
     pub(crate) fn of(environment: &'a Environment) -> Result<Self, Error> {
-        Ok(Self { places: Places::of(environment).ok_or(Error::NoHome)? })
+        Ok(Self { places: Places::of(environment).ok_or(FileError::NoHome)? })
     }
 
     /// Looks for the program that hosts are to start, with `--hub <hub>` if there is one.
     pub(crate) fn launches(&self, hub: Option<&str>) -> Result<Launches, Error> {
-        let running = std::env::current_exe().map_err(Error::NoProgram)?;
+        let running = std::env::current_exe().map_err(FileError::NoProgram)?;
         let is_running = |path: &Path| match (path.canonicalize(), running.canonicalize()) {
             (Ok(one), Ok(other)) => one == other,
             _ => false,

@@ -13,6 +13,7 @@ mod connect;
 mod context;
 mod error;
 mod feed;
+mod file_error;
 mod handoff;
 mod incoming;
 mod interrupt;

@@ -10,34 +10,21 @@ use clap_complete::Shell;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Environment;
+use crate::file_error::{FileError, failed};
 use crate::page::MARK;
 use crate::{cli, completion, page};
 
 /// Why setup stopped.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// The path of the running program cannot be told.
-    #[error("the place of the program cannot be told")]
-    NoProgram(#[source] io::Error),
-    /// No variable tells where the user's folders are.
-    #[error("there is no home directory")]
-    NoHome,
+    /// The folders cannot be told, or something in them cannot be read, written or removed.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// Something that setup did not write lies where it would.
     #[error("{} was not written by setup", .path.display())]
     Foreign {
         /// The file in the way.
         path: PathBuf,
-    },
-    /// A file or folder cannot be read, written or removed.
-    #[error("{} cannot be {action}", .path.display())]
-    File {
-        /// The file or folder.
-        path: PathBuf,
-        /// What was tried.
-        action: &'static str,
-        /// Why it failed.
-        #[source]
-        source: io::Error,
     },
 }
 
@@ -85,11 +72,11 @@ impl Places {
 
     /// Returns the folder of manual pages that belongs to the folder of `program`, and the user's own ones.
     pub(crate) fn of_user(program: &Path, environment: &Environment) -> Result<Self, Error> {
-        let prefix = program.parent().and_then(Path::parent).ok_or(Error::NoHome)?;
+        let prefix = program.parent().and_then(Path::parent).ok_or(FileError::NoHome)?;
         let home = environment.path("HOME");
         let below_home = |variable: &str, usual: &str| {
             let stated = environment.path(variable).filter(|path| path.is_absolute());
-            stated.or_else(|| home.as_ref().map(|home| home.join(usual))).ok_or(Error::NoHome)
+            stated.or_else(|| home.as_ref().map(|home| home.join(usual))).ok_or(FileError::NoHome)
         };
         let share = below_home("XDG_DATA_HOME", ".local/share")?;
         let bash = environment.path("BASH_COMPLETION_USER_DIR");
@@ -168,7 +155,7 @@ pub(crate) fn remove(places: &Places) -> Result<Report, Error> {
     }
     match fs::remove_file(&places.list) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(failed(&places.list, "removed")(error));
+            return Err(failed(&places.list, "removed")(error).into());
         }
         _ => {}
     }
@@ -177,7 +164,7 @@ pub(crate) fn remove(places: &Places) -> Result<Report, Error> {
             Ok(()) => {}
             Err(error)
                 if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {}
-            Err(error) => return Err(failed(folder, "removed")(error)),
+            Err(error) => return Err(failed(folder, "removed")(error).into()),
         }
     }
     Ok(report)
@@ -196,7 +183,7 @@ fn is_ours(content: &[u8]) -> bool {
     content.windows(MARK.len()).any(|window| window == MARK.as_bytes())
 }
 
-fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+fn read(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
     match fs::read(path) {
         Ok(content) => Ok(Some(content)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -205,25 +192,25 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
 }
 
 /// A list that was cut off says nothing; then only what is found again counts as written.
-fn read_list(path: &Path) -> Result<Installed, Error> {
+fn read_list(path: &Path) -> Result<Installed, FileError> {
     let content = read(path)?;
     Ok(content.and_then(|content| serde_json::from_slice(&content).ok()).unwrap_or_default())
 }
 
-fn write_list(path: &Path, installed: &Installed) -> Result<(), Error> {
+fn write_list(path: &Path, installed: &Installed) -> Result<(), FileError> {
     let mut text = serde_json::to_vec_pretty(installed).expect("paths of ours are text");
     text.push(b'\n');
     replace(path, &text)
 }
 
 /// Makes the folders above `path` and remembers those that were not there.
-fn make_folders(path: &Path, made: &mut BTreeSet<PathBuf>) -> Result<(), Error> {
+fn make_folders(path: &Path, made: &mut BTreeSet<PathBuf>) -> Result<(), FileError> {
     let folder = path.parent().expect("a file lies in a folder");
     made.extend(folder.ancestors().take_while(|above| !above.exists()).map(Path::to_path_buf));
     fs::create_dir_all(folder).map_err(failed(folder, "made"))
 }
 
-fn replace(path: &Path, content: &[u8]) -> Result<(), Error> {
+fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
     use std::os::unix::fs::PermissionsExt;
     let folder = path.parent().expect("a file lies in a folder");
     let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
@@ -235,7 +222,7 @@ fn replace(path: &Path, content: &[u8]) -> Result<(), Error> {
     written.map_err(failed(path, "written"))
 }
 
-fn remove_own(path: &Path) -> Result<bool, Error> {
+fn remove_own(path: &Path) -> Result<bool, FileError> {
     match read(path)? {
         Some(content) if is_ours(&content) => {
             fs::remove_file(path).map_err(failed(path, "removed"))?;
@@ -243,10 +230,6 @@ fn remove_own(path: &Path) -> Result<bool, Error> {
         }
         _ => Ok(false),
     }
-}
-
-fn failed(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Error {
-    move |source| Error::File { path: path.to_path_buf(), action, source }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::cli::Connect;
 use crate::connect::{ALL, Error, Host, Launches, Task, Unfit, Wiring};
 use crate::context::Context;
 use crate::error::Failure;
+use crate::file_error::FileError;
 use crate::ui::{Paint, Ui};
 
 pub(crate) fn run(context: &Context, arguments: &Connect) -> Result<(), Failure> {
@@ -82,10 +83,12 @@ fn nothing_found(launches: &Launches) -> Failure {
 fn can_paste(error: &Error) -> bool {
     match error {
         Error::Unfit { why, .. } => *why != Unfit::Foreign,
-        Error::TooLarge { .. } | Error::NotText { .. } | Error::Owner { .. } | Error::File { .. } => true,
-        Error::NoProgram(_)
+        Error::TooLarge { .. }
+        | Error::NotText { .. }
+        | Error::Owner { .. }
+        | Error::File(FileError::File { .. }) => true,
+        Error::File(FileError::NoProgram(_) | FileError::NoHome)
         | Error::NamelessProgram { .. }
-        | Error::NoHome
         | Error::NoHost
         | Error::LeadsNowhere { .. }
         | Error::NoFile { .. }

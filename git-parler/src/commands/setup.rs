@@ -3,13 +3,17 @@
 use crate::cli::Setup;
 use crate::config::Environment;
 use crate::error::Failure;
+use crate::file_error::FileError;
 use crate::setup::{self, Error, Places};
 use crate::ui::Ui;
 
 pub(crate) fn run(ui: &Ui, environment: &Environment, arguments: &Setup) -> Result<(), Failure> {
     let places = match &arguments.prefix {
         Some(prefix) => Places::below(prefix)?,
-        None => Places::of_user(&std::env::current_exe().map_err(Error::NoProgram)?, environment)?,
+        None => {
+            let program = std::env::current_exe().map_err(FileError::NoProgram).map_err(Error::from)?;
+            Places::of_user(&program, environment)?
+        }
     };
     let report = if arguments.remove { setup::remove(&places)? } else { setup::install(&places)? };
     if ui.is_json() {

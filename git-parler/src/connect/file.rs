@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use super::Error;
+use crate::file_error::{FileError, failed};
 use crate::limits::HOST_FILE_BYTES_MAX;
 
 /// A file, or the place where there is none.
@@ -33,7 +34,7 @@ impl Place {
         let path = match fs::canonicalize(named) {
             Ok(path) => path,
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(failed(named, "read")(error));
+                return Err(failed(named, "read")(error).into());
             }
             Err(_) if fs::symlink_metadata(named).is_ok() => {
                 return Err(Error::LeadsNowhere { path: named.to_path_buf() });
@@ -87,7 +88,7 @@ impl Place {
         if let Some(copy) = copy {
             put(copy, &backup)?;
         }
-        put(file, &self.path)
+        Ok(put(file, &self.path)?)
     }
 
     /// Removes the file; one that a link leads to becomes empty, since the link stays.
@@ -99,14 +100,16 @@ impl Place {
         if let Some(present) = &self.present {
             self.is_as_found(present)?;
         }
-        fs::remove_file(&self.path).map_err(failed(&self.path, "removed"))
+        Ok(fs::remove_file(&self.path).map_err(failed(&self.path, "removed"))?)
     }
 
     /// Removes the backup, if there is one.
     pub(super) fn remove_backup(&self) -> Result<(), Error> {
         let backup = self.backup();
         match fs::remove_file(&backup) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&backup, "removed")(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(failed(&backup, "removed")(error).into())
+            }
             Ok(()) | Err(_) => Ok(()),
         }
     }
@@ -117,7 +120,7 @@ impl Place {
         self.write(&self.path, text)?.persist_noclobber(&self.path).map_err(|error| {
             match error.error.kind() {
                 io::ErrorKind::AlreadyExists => Error::Changed { path: self.path.clone() },
-                _ => failed(&self.path, "written")(error.error),
+                _ => failed(&self.path, "written")(error.error).into(),
             }
         })?;
         Ok(())
@@ -127,7 +130,9 @@ impl Place {
     fn is_as_found(&self, present: &Present) -> Result<(), Error> {
         match fs::read(&self.path) {
             Ok(bytes) if bytes == present.text.as_bytes() => Ok(()),
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&self.path, "read")(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(failed(&self.path, "read")(error).into())
+            }
             Ok(_) | Err(_) => Err(Error::Changed { path: self.path.clone() }),
         }
     }
@@ -142,7 +147,7 @@ impl Place {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(Error::Changed { path: self.path.clone() })
             }
-            Err(error) => Err(failed(&self.path, "written")(error)),
+            Err(error) => Err(failed(&self.path, "written")(error).into()),
         }
     }
 
@@ -175,16 +180,12 @@ impl Present {
 }
 
 /// Gives a file that was written its name, in the place of what has it.
-fn put(file: tempfile::NamedTempFile, path: &Path) -> Result<(), Error> {
+fn put(file: tempfile::NamedTempFile, path: &Path) -> Result<(), FileError> {
     file.persist(path).map_err(|error| failed(path, "written")(error.error)).map(drop)
 }
 
 fn folder(path: &Path) -> &Path {
     path.parent().expect("a file lies in a folder")
-}
-
-fn failed(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Error {
-    move |source| Error::File { path: path.to_path_buf(), action, source }
 }
 
 #[cfg(test)]

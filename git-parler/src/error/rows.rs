@@ -3,7 +3,7 @@
 
 use super::{Code, Report};
 use crate::connect::Unfit;
-use crate::{config, connect, setup};
+use crate::{config, connect, file_error, setup};
 
 impl Report for config::Error {
     fn code(&self) -> Code {
@@ -21,19 +21,29 @@ impl Report for config::Error {
     }
 }
 
-impl Report for setup::Error {
+impl Report for file_error::FileError {
     fn code(&self) -> Code {
         match self {
             Self::NoProgram(_) | Self::NoHome | Self::File { .. } => Code::Io,
+        }
+    }
+}
+
+impl Report for setup::Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::File(error) => error.code(),
             Self::Foreign { .. } => Code::FileExists,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::NoProgram(_) | Self::NoHome => Some("name a folder with `--prefix <dir>`".to_owned()),
+            Self::File(file_error::FileError::NoProgram(_) | file_error::FileError::NoHome) => {
+                Some("name a folder with `--prefix <dir>`".to_owned())
+            }
+            Self::File(file_error::FileError::File { .. }) => None,
             Self::Foreign { .. } => Some("move it away, then run `git parler setup` again".to_owned()),
-            Self::File { .. } => None,
         }
     }
 }
@@ -47,22 +57,20 @@ impl Report for connect::Error {
             | Self::TooLarge { .. }
             | Self::NotText { .. } => Code::BadConfig,
             Self::Changed { .. } => Code::Conflict,
-            Self::NoProgram(_)
-            | Self::NamelessProgram { .. }
-            | Self::NoHome
+            Self::File(error) => error.code(),
+            Self::NamelessProgram { .. }
             | Self::LeadsNowhere { .. }
             | Self::NoFile { .. }
-            | Self::Owner { .. }
-            | Self::File { .. } => Code::Io,
+            | Self::Owner { .. } => Code::Io,
         }
     }
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::NoProgram(_) | Self::NamelessProgram { .. } => {
+            Self::File(file_error::FileError::NoProgram(_)) | Self::NamelessProgram { .. } => {
                 "install git-parler in a folder with a plain name, in PATH".to_owned()
             }
-            Self::NoHome => "set HOME".to_owned(),
+            Self::File(file_error::FileError::NoHome) => "set HOME".to_owned(),
             Self::NoHost => "name the host with `--host <host>`".to_owned(),
             Self::LeadsNowhere { .. } => "make what the link leads to, or remove the link".to_owned(),
             Self::NoFile { .. } => "move it away".to_owned(),
@@ -76,10 +84,12 @@ impl Report for connect::Error {
             }
             Self::Changed { .. } => "run the same command again".to_owned(),
             Self::Owner { .. } => "run the same command as that user, or edit it by hand".to_owned(),
-            Self::File { path, source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            Self::File(file_error::FileError::File { path, source, .. })
+                if source.kind() == std::io::ErrorKind::PermissionDenied =>
+            {
                 format!("see to it that you may write to {} and its folder", path.display())
             }
-            Self::File { .. } => return None,
+            Self::File(file_error::FileError::File { .. }) => return None,
         };
         Some(hint)
     }
