@@ -3,8 +3,8 @@
 
 mod edit;
 mod file;
+mod folders;
 mod hosts;
-mod places;
 mod tree;
 
 mod halves;
@@ -19,13 +19,13 @@ use client::report::{ConnectProblem, ConnectState, ConnectedHost};
 use similar::TextDiff;
 
 use self::edit::{Addition, Launch, Removal};
-use self::file::Place;
-use self::places::Places;
+use self::file::ConfigFile;
+use self::folders::Folders;
 use crate::config::Environment;
 use crate::file_error::FileError;
 
 pub(crate) use self::hosts::{ALL, Host};
-pub(crate) use self::tree::Unfit;
+pub(crate) use self::tree::NotEditable;
 
 /// Why a host is left as it is.
 #[derive(Debug, thiserror::Error)]
@@ -68,11 +68,11 @@ pub(crate) enum Error {
     },
     /// The file cannot be edited without a risk for what else is in it.
     #[error("{} is left as it is: {why}", .path.display())]
-    Unfit {
+    NotEditable {
         /// The file.
         path: PathBuf,
         /// Why.
-        why: Unfit,
+        why: NotEditable,
     },
     /// The file changed between reading and writing.
     #[error("{} was changed by something else at the same time", .path.display())]
@@ -123,13 +123,13 @@ impl Launches {
 /// Where hosts are looked for.
 #[derive(Debug)]
 pub(crate) struct Wiring<'a> {
-    places: Places<'a>,
+    folders: Folders<'a>,
 }
 
 impl<'a> Wiring<'a> {
     /// Looks for hosts where the variables of `environment` say.
     pub(crate) fn of(environment: &'a Environment) -> Result<Self, Error> {
-        Ok(Self { places: Places::of(environment).ok_or(FileError::NoHome)? })
+        Ok(Self { folders: Folders::of(environment).ok_or(FileError::NoHome)? })
     }
 
     /// Looks for the program that hosts are to start, with `--hub <hub>` if there is one.
@@ -142,7 +142,7 @@ impl<'a> Wiring<'a> {
         let text = |path: &Path| {
             path.to_str().map(str::to_owned).ok_or_else(|| Error::NamelessProgram { path: path.to_owned() })
         };
-        let found = self.places.program("git-parler").filter(|found| is_running(found));
+        let found = self.folders.program("git-parler").filter(|found| is_running(found));
         // Under the name by which it is found, which need not be that of the file: a link goes on working when it is led elsewhere.
         let path = text(found.as_deref().unwrap_or(&running))?;
         // The name alone goes on working when the program is brought up to date in another place.
@@ -153,12 +153,12 @@ impl<'a> Wiring<'a> {
 
     /// Returns the hosts that are on this machine.
     pub(crate) fn found(&self) -> Vec<&'static Host> {
-        ALL.into_iter().filter(|host| host.is_here(&self.places)).collect()
+        ALL.into_iter().filter(|host| host.is_here(&self.folders)).collect()
     }
 
     /// Returns the file of a host.
     fn file(&self, host: &Host) -> PathBuf {
-        host.file(&self.places)
+        host.file(&self.folders)
     }
 
     /// Returns the row of a host that was left as it is because of `problem`, with what can be pasted into its file.
@@ -175,37 +175,37 @@ impl<'a> Wiring<'a> {
     /// Does `task` with a host; only says what it would do in a dry run.
     pub(crate) fn wire(&self, host: &Host, task: &Task, is_dry_run: bool) -> Result<ConnectedHost, Error> {
         let path = self.file(host);
-        let place = Place::find(&path)?;
+        let file = ConfigFile::find(&path)?;
         // The copy of a file that was made for the entry, and changed since, is of our own making and worth nothing.
-        let backup = place.backup_text()?.filter(|backup| !host.shape.is_made_for_entry(backup));
-        let deed = deed(host, task, &place, backup.as_deref())
-            .map_err(|why| Error::Unfit { path: path.clone(), why })?;
+        let backup = file.backup_text()?.filter(|backup| !host.shape.is_made_for_entry(backup));
+        let deed = deed(host, task, &file, backup.as_deref())
+            .map_err(|why| Error::NotEditable { path: path.clone(), why })?;
         let mut row = row(host, &path, deed.state());
-        let is_off = matches!(task, Task::Add(_)) && host.shape.is_off(place.text());
+        let is_off = matches!(task, Task::Add(_)) && host.shape.is_off(file.text());
         row.next = is_off.then(|| SWITCHED_OFF.to_owned());
         if is_dry_run {
             if !matches!(deed, Deed::Nothing(_)) {
-                place.may_be_written()?;
+                file.may_be_written()?;
             }
             row.state = deed.would();
-            row.diff = deed.text().map(|text| diff(&path, place.text(), text));
+            row.diff = deed.text().map(|text| diff(&path, file.text(), text));
             return Ok(row);
         }
-        row.backup = deed.done(&place, backup.is_some())?.map(|backup| backup.display().to_string());
+        row.backup = deed.done(&file, backup.is_some())?.map(|backup| backup.display().to_string());
         let next = matches!(deed, Deed::Add(_) | Deed::Update(_)).then(|| host.next.to_owned());
         row.next = row.next.or(next);
         Ok(row)
     }
 }
 
-fn deed(host: &Host, task: &Task, place: &Place, backup: Option<&str>) -> Result<Deed, Unfit> {
+fn deed(host: &Host, task: &Task, file: &ConfigFile, backup: Option<&str>) -> Result<Deed, NotEditable> {
     Ok(match task {
-        Task::Add(launches) => match host.shape.add(place.text(), launches.of(host))? {
+        Task::Add(launches) => match host.shape.add(file.text(), launches.of(host))? {
             Addition::Added(text) => Deed::Add(text),
             Addition::Updated(text) => Deed::Update(text),
             Addition::Already => Deed::Nothing(ConnectState::Already),
         },
-        Task::Remove => match host.shape.remove(place.text(), backup)? {
+        Task::Remove => match host.shape.remove(file.text(), backup)? {
             Removal::Removed(text) => Deed::Remove(text),
             Removal::Restored(text) => Deed::Restore(text),
             Removal::Emptied => Deed::Delete,
@@ -258,23 +258,23 @@ impl Deed {
     ///
     /// The backup is the file as it was without the entry: made anew whenever the entry comes in, and what taking it out is
     /// measured by. Another edit makes one only where there is none. It goes once the file is again what it says.
-    fn done(&self, place: &Place, has_backup: bool) -> Result<Option<PathBuf>, Error> {
+    fn done(&self, file: &ConfigFile, has_backup: bool) -> Result<Option<PathBuf>, Error> {
         match self {
             Self::Nothing(_) => return Ok(None),
-            Self::Add(text) => place.replace(text, true)?,
+            Self::Add(text) => file.replace(text, true)?,
             Self::Update(text) | Self::Remove(text) => {
-                place.replace(text, !has_backup)?;
+                file.replace(text, !has_backup)?;
             }
             Self::Restore(text) => {
-                place.replace(text, false)?;
-                place.remove_backup()?;
+                file.replace(text, false)?;
+                file.remove_backup()?;
             }
             Self::Delete => {
-                place.remove()?;
-                place.remove_backup()?;
+                file.remove()?;
+                file.remove_backup()?;
             }
         }
-        let backup = place.backup();
+        let backup = file.backup();
         Ok(backup.exists().then_some(backup))
     }
 }

@@ -5,7 +5,7 @@ use client::settings::HubAddress;
 use protocol::clean;
 
 use crate::cli::Connect;
-use crate::connect::{ALL, Error, Host, Launches, Task, Unfit, Wiring};
+use crate::connect::{ALL, Error, Host, Launches, NotEditable, Task, Wiring};
 use crate::context::Context;
 use crate::error::Failure;
 use crate::file_error::FileError;
@@ -82,7 +82,7 @@ fn nothing_found(launches: &Launches) -> Failure {
 /// Says whether a person can bring the entry in by hand where it could not be brought in.
 fn can_paste(error: &Error) -> bool {
     match error {
-        Error::Unfit { why, .. } => *why != Unfit::Foreign,
+        Error::NotEditable { why, .. } => *why != NotEditable::Foreign,
         Error::TooLarge { .. }
         | Error::NotText { .. }
         | Error::Owner { .. }

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::tree::{Entry, Field, Kind, NOT_ALONE, Node, Splice, Unfit, quoted, spliced};
+use super::tree::{Entry, Field, Kind, NOT_ALONE, Node, NotEditable, Splice, quoted, spliced};
 use super::{json, toml, yaml};
 
 /// The name of our entry in every host.
@@ -141,14 +141,14 @@ fn verb(arguments: &[String]) -> Option<&str> {
 
 impl Shape {
     /// Adds our entry to `text`, or sees to it that it starts what `launch` says.
-    pub(super) fn add(&self, text: &str, launch: &Launch) -> Result<Addition, Unfit> {
+    pub(super) fn add(&self, text: &str, launch: &Launch) -> Result<Addition, NotEditable> {
         let before = self.parse(text)?;
         let mut expected = before.as_ref().map_or_else(|| Value::Object(Map::new()), Node::value);
         let (after, entry) = match self.entry_in(before.as_ref())? {
             Some(entry) => {
-                let found = self.line_of(entry).ok_or(Unfit::Foreign)?;
+                let found = self.line_of(entry).ok_or(NotEditable::Foreign)?;
                 let arguments =
-                    found.arguments_of_ours().filter(|_| found.is_ours()).ok_or(Unfit::Foreign)?;
+                    found.arguments_of_ours().filter(|_| found.is_ours()).ok_or(NotEditable::Foreign)?;
                 let wanted = launch.line_with(arguments);
                 if found == wanted {
                     return Ok(Addition::Already);
@@ -173,10 +173,10 @@ impl Shape {
 
     /// Takes our entry out of `text`. `backup` is the file as it was before the entry came in, where that is known: then the
     /// file was not made for it.
-    pub(super) fn remove(&self, text: &str, backup: Option<&str>) -> Result<Removal, Unfit> {
+    pub(super) fn remove(&self, text: &str, backup: Option<&str>) -> Result<Removal, NotEditable> {
         let before = self.parse(text)?;
         let Some(entry) = self.entry_in(before.as_ref())? else { return Ok(Removal::Absent) };
-        let line = self.line_of(entry).filter(CommandLine::is_ours).ok_or(Unfit::Foreign)?;
+        let line = self.line_of(entry).filter(CommandLine::is_ours).ok_or(NotEditable::Foreign)?;
         match backup {
             Some(backup) if self.gives(backup, &line, text) => {
                 return Ok(Removal::Restored(backup.to_owned()));
@@ -244,7 +244,7 @@ impl Shape {
         self.insert("", &self.entry.fields(&launch.line())).unwrap_or_default()
     }
 
-    fn parse(&self, text: &str) -> Result<Option<Node>, Unfit> {
+    fn parse(&self, text: &str) -> Result<Option<Node>, NotEditable> {
         let root = match self.format {
             Format::Json => json::parse(text)?,
             Format::Toml => toml::parse(text)?,
@@ -256,9 +256,9 @@ impl Shape {
         Ok(root)
     }
 
-    fn entry_in<'a>(&self, root: Option<&'a Node>) -> Result<Option<&'a Node>, Unfit> {
+    fn entry_in<'a>(&self, root: Option<&'a Node>) -> Result<Option<&'a Node>, NotEditable> {
         let Some(root) = root else { return Ok(None) };
-        root.members().ok_or(Unfit::Shape("it is not a map of settings"))?;
+        root.members().ok_or(NotEditable::Shape("it is not a map of settings"))?;
         match root.get(self.container) {
             None => Ok(None),
             // What has a name and no value yet; YAML's way to say that there is none.
@@ -266,7 +266,7 @@ impl Shape {
                 Ok(None)
             }
             Some(servers) => {
-                servers.members().ok_or(Unfit::Shape("its servers are not a map"))?;
+                servers.members().ok_or(NotEditable::Shape("its servers are not a map"))?;
                 Ok(servers.get(NAME))
             }
         }
@@ -286,7 +286,7 @@ impl Shape {
         }
     }
 
-    fn insert(&self, text: &str, entry: &Entry) -> Result<String, Unfit> {
+    fn insert(&self, text: &str, entry: &Entry) -> Result<String, NotEditable> {
         match self.format {
             Format::Json => json::insert(text, self.container, NAME, entry),
             Format::Toml => toml::insert(text, self.container, NAME, entry),
@@ -301,12 +301,12 @@ impl Shape {
         entry: &Node,
         found: &CommandLine,
         wanted: &CommandLine,
-    ) -> Result<String, Unfit> {
+    ) -> Result<String, NotEditable> {
         // Of a line that stands in one list, only the program in front.
         let is_program_alone = found.arguments == wanted.arguments;
         let mut splices = Vec::new();
         for (name, field) in self.entry.starting(wanted) {
-            let node = entry.get(name).ok_or(Unfit::Shape("its `parler` cannot be changed"))?;
+            let node = entry.get(name).ok_or(NotEditable::Shape("its `parler` cannot be changed"))?;
             if node.value() == field.value() {
                 continue;
             }
@@ -321,7 +321,7 @@ impl Shape {
     }
 
     /// Reads the new text, which has to say what was meant and nothing else.
-    fn check(&self, after: &str, expected: &Value) -> Result<(), Unfit> {
+    fn check(&self, after: &str, expected: &Value) -> Result<(), NotEditable> {
         let said = self.parse(after).map_err(|_of_ours| NOT_ALONE)?;
         let said = said.map_or_else(|| Value::Object(Map::new()), |root| root.value());
         let is_same =

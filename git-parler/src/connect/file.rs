@@ -11,7 +11,7 @@ use crate::limits::HOST_FILE_BYTES_MAX;
 
 /// A file, or the place where there is none.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ConfigFile {
     /// Where the bytes lie: links are followed, and stay.
     pub(super) path: PathBuf,
     /// Whether a link leads there.
@@ -28,7 +28,7 @@ pub(super) struct Present {
     owner: (u32, u32),
 }
 
-impl Place {
+impl ConfigFile {
     /// Reads the file at `named`.
     pub(super) fn find(named: &Path) -> Result<Self, Error> {
         let path = match fs::canonicalize(named) {
@@ -78,7 +78,7 @@ impl Place {
     /// Puts `text` in the place of the file, all at once; before that, where it `is_backed_up`, the file as it was found in that
     /// of the backup.
     pub(super) fn replace(&self, text: &str, is_backed_up: bool) -> Result<(), Error> {
-        let Some(present) = &self.present else { return self.begin(text) };
+        let Some(present) = &self.present else { return self.create(text) };
         self.may_be_written()?;
         let backup = self.backup();
         // Both are written before either gets its name: an older backup is not given up for an edit that then is refused.
@@ -114,7 +114,7 @@ impl Place {
         }
     }
 
-    fn begin(&self, text: &str) -> Result<(), Error> {
+    fn create(&self, text: &str) -> Result<(), Error> {
         let folder = folder(&self.path);
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed(folder, "made"))?;
         self.write(&self.path, text)?.persist_noclobber(&self.path).map_err(|error| {
@@ -193,13 +193,13 @@ mod tests {
     use super::*;
 
     /// A folder with a file that a host changes after it was found.
-    fn changed_meanwhile() -> (tempfile::TempDir, Place) {
+    fn changed_meanwhile() -> (tempfile::TempDir, ConfigFile) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("settings.json");
         fs::write(&path, "1").unwrap();
-        let place = Place::find(&path).unwrap();
+        let file = ConfigFile::find(&path).unwrap();
         fs::write(&path, "2").unwrap();
-        (folder, place)
+        (folder, file)
     }
 
     fn names(folder: &Path) -> Vec<String> {
@@ -210,33 +210,33 @@ mod tests {
 
     #[test]
     fn what_the_host_writes_in_between_is_not_lost() {
-        let (folder, place) = changed_meanwhile();
-        assert!(matches!(place.replace("ours", false), Err(Error::Changed { .. })));
-        assert!(matches!(place.remove(), Err(Error::Changed { .. })));
-        assert_eq!(fs::read_to_string(&place.path).unwrap(), "2");
+        let (folder, file) = changed_meanwhile();
+        assert!(matches!(file.replace("ours", false), Err(Error::Changed { .. })));
+        assert!(matches!(file.remove(), Err(Error::Changed { .. })));
+        assert_eq!(fs::read_to_string(&file.path).unwrap(), "2");
         assert_eq!(names(folder.path()), ["settings.json"]);
-        let missing = Place::find(&folder.path().join("other.json")).unwrap();
+        let missing = ConfigFile::find(&folder.path().join("other.json")).unwrap();
         fs::write(&missing.path, "1").unwrap();
         assert!(matches!(missing.replace("ours", false), Err(Error::Changed { .. })));
         assert_eq!(fs::read_to_string(&missing.path).unwrap(), "1");
         // One that is gone meanwhile was changed too.
-        let place = Place::find(&missing.path).unwrap();
+        let file = ConfigFile::find(&missing.path).unwrap();
         fs::remove_file(&missing.path).unwrap();
-        assert!(matches!(place.replace("ours", false), Err(Error::Changed { .. })));
+        assert!(matches!(file.replace("ours", false), Err(Error::Changed { .. })));
         assert_eq!(names(folder.path()), ["settings.json"]);
     }
 
     #[test]
     fn an_edit_that_is_refused_leaves_an_older_backup() {
-        let (folder, place) = changed_meanwhile();
-        fs::write(place.backup(), "0").unwrap();
-        assert!(matches!(place.replace("ours", true), Err(Error::Changed { .. })));
-        assert_eq!(fs::read_to_string(place.backup()).unwrap(), "0");
+        let (folder, file) = changed_meanwhile();
+        fs::write(file.backup(), "0").unwrap();
+        assert!(matches!(file.replace("ours", true), Err(Error::Changed { .. })));
+        assert_eq!(fs::read_to_string(file.backup()).unwrap(), "0");
         assert_eq!(names(folder.path()), ["settings.json", "settings.json.parler-backup"]);
-        let place = Place::find(&place.path).unwrap();
-        place.replace("ours", true).unwrap();
-        assert_eq!(fs::read_to_string(&place.path).unwrap(), "ours");
-        assert_eq!(fs::read_to_string(place.backup()).unwrap(), "2");
+        let file = ConfigFile::find(&file.path).unwrap();
+        file.replace("ours", true).unwrap();
+        assert_eq!(fs::read_to_string(&file.path).unwrap(), "ours");
+        assert_eq!(fs::read_to_string(file.backup()).unwrap(), "2");
     }
     #[test]
     fn a_link_never_leads_to_a_file_that_was_removed() {
@@ -244,9 +244,9 @@ mod tests {
         let (path, link) = (folder.path().join("settings.json"), folder.path().join("link.json"));
         fs::write(&path, "ours").unwrap();
         std::os::unix::fs::symlink("settings.json", &link).unwrap();
-        Place::find(&link).unwrap().remove().unwrap();
+        ConfigFile::find(&link).unwrap().remove().unwrap();
         assert_eq!(fs::read_to_string(&link).unwrap(), "");
-        Place::find(&path).unwrap().remove().unwrap();
+        ConfigFile::find(&path).unwrap().remove().unwrap();
         assert_eq!(names(folder.path()), ["link.json"]);
     }
 }

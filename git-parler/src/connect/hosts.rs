@@ -16,8 +16,8 @@ mod windsurf;
 use std::path::PathBuf;
 
 use super::edit::Shape;
-use super::file::Place;
-use super::places::Places;
+use super::file::ConfigFile;
+use super::folders::Folders;
 
 /// A program that starts MCP servers.
 #[derive(Debug)]
@@ -31,11 +31,11 @@ pub(crate) struct Host {
     /// Programs that show it is installed.
     pub(super) programs: &'static [&'static str],
     /// The folder that shows it was used.
-    pub(super) folder: fn(&Places<'_>) -> PathBuf,
+    pub(super) folder: fn(&Folders<'_>) -> PathBuf,
     /// The user's file that names its servers.
-    pub(super) file: fn(&Places<'_>) -> PathBuf,
+    pub(super) file: fn(&Folders<'_>) -> PathBuf,
     /// Another one that counts too.
-    pub(super) other_file: Option<fn(&Places<'_>) -> PathBuf>,
+    pub(super) other_file: Option<fn(&Folders<'_>) -> PathBuf>,
     pub(super) shape: Shape,
     /// What is to be done once the entry came in, without a final stop.
     pub(crate) next: &'static str,
@@ -43,27 +43,27 @@ pub(crate) struct Host {
 
 impl Host {
     /// Says whether the host is on this machine.
-    pub(super) fn is_here(&self, places: &Places<'_>) -> bool {
-        (self.folder)(places).is_dir()
-            || self.files(places).any(|file| file.symlink_metadata().is_ok())
-            || self.programs.iter().any(|program| places.program(program).is_some())
+    pub(super) fn is_here(&self, folders: &Folders<'_>) -> bool {
+        (self.folder)(folders).is_dir()
+            || self.files(folders).any(|file| file.symlink_metadata().is_ok())
+            || self.programs.iter().any(|program| folders.program(program).is_some())
     }
 
     /// Returns the file to edit: the one with our entry, else the one that is there, else the first.
-    pub(super) fn file(&self, places: &Places<'_>) -> PathBuf {
+    pub(super) fn file(&self, folders: &Folders<'_>) -> PathBuf {
         let has_entry =
-            |path: &PathBuf| Place::find(path).is_ok_and(|place| self.shape.has_entry(place.text()));
-        let mut files = self.files(places);
+            |path: &PathBuf| ConfigFile::find(path).is_ok_and(|file| self.shape.has_entry(file.text()));
+        let mut files = self.files(folders);
         files
             .clone()
             .find(has_entry)
             .or_else(|| files.find(|path| path.exists()))
-            .unwrap_or_else(|| (self.file)(places))
+            .unwrap_or_else(|| (self.file)(folders))
     }
 
-    fn files(&self, places: &Places<'_>) -> impl Iterator<Item = PathBuf> + Clone {
-        let other = self.other_file.map(|other| other(places));
-        std::iter::once((self.file)(places)).chain(other)
+    fn files(&self, folders: &Folders<'_>) -> impl Iterator<Item = PathBuf> + Clone {
+        let other = self.other_file.map(|other| other(folders));
+        std::iter::once((self.file)(folders)).chain(other)
     }
 }
 

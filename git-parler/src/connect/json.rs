@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::halves::without_halves;
 use super::tree::{
-    BYTE_ORDER_MARK, Entry, Kind, Member, NOT_ALONE, Node, Splice, Unfit, indentation, newline, quoted,
+    BYTE_ORDER_MARK, Entry, Kind, Member, NOT_ALONE, Node, NotEditable, Splice, indentation, newline, quoted,
     spliced,
 };
 
@@ -30,13 +30,12 @@ const OPTIONS: ParseOptions = ParseOptions {
 };
 
 /// Reads a text; nothing where it holds no value.
-pub(super) fn parse(text: &str) -> Result<Option<Node>, Unfit> {
+pub(super) fn parse(text: &str) -> Result<Option<Node>, NotEditable> {
     let offset = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
     let collect = CollectOptions { comments: CommentCollectionStrategy::Off, tokens: false };
     let readable = without_halves(text);
-    let parsed = parse_to_ast(&readable[offset..], &collect, &OPTIONS).map_err(|error| Unfit::Syntax {
-        line: Some(error.line_display()),
-        reason: error.kind().to_string(),
+    let parsed = parse_to_ast(&readable[offset..], &collect, &OPTIONS).map_err(|error| {
+        NotEditable::Syntax { line: Some(error.line_display()), reason: error.kind().to_string() }
     })?;
     Ok(parsed.value.map(|value| node(value, offset)))
 }
@@ -69,7 +68,7 @@ fn node(value: ast::Value<'_>, offset: usize) -> Node {
 }
 
 /// Puts `entry` in as `name` of the map `container`, which is made where it is missing.
-pub(super) fn insert(text: &str, container: &str, name: &str, entry: &Entry) -> Result<String, Unfit> {
+pub(super) fn insert(text: &str, container: &str, name: &str, entry: &Entry) -> Result<String, NotEditable> {
     let (text, root) = match parse(text)? {
         Some(root) => (Cow::Borrowed(text), root),
         None => {
@@ -95,7 +94,7 @@ fn with_object(text: &str) -> String {
 }
 
 /// Takes `name` out of the map `container`, and that too where it `is_ours` and has become empty.
-pub(super) fn remove(text: &str, container: &str, name: &str, is_ours: bool) -> Result<String, Unfit> {
+pub(super) fn remove(text: &str, container: &str, name: &str, is_ours: bool) -> Result<String, NotEditable> {
     let rest = without(text, &[container], name)?;
     let root = parse(&rest).map_err(|_of_ours| NOT_ALONE)?;
     match root.as_ref().and_then(|root| root.get(container)) {
@@ -104,7 +103,7 @@ pub(super) fn remove(text: &str, container: &str, name: &str, is_ours: bool) -> 
     }
 }
 
-fn without(text: &str, path: &[&str], name: &str) -> Result<String, Unfit> {
+fn without(text: &str, path: &[&str], name: &str) -> Result<String, NotEditable> {
     let root = parse(text)?;
     let map = path.iter().try_fold(root.as_ref(), |map, step| Some(map?.get(step))).flatten();
     let Some(map) = map else { return Ok(text.to_owned()) };
@@ -119,11 +118,11 @@ struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    fn of(text: &'a str, readable: &'a str) -> Result<Self, Unfit> {
+    fn of(text: &'a str, readable: &'a str) -> Result<Self, NotEditable> {
         let offset = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
         let collect = CollectOptions { comments: CommentCollectionStrategy::AsTokens, tokens: true };
         let parsed = parse_to_ast(&readable[offset..], &collect, &OPTIONS)
-            .map_err(|error| Unfit::Syntax { line: None, reason: error.kind().to_string() })?;
+            .map_err(|error| NotEditable::Syntax { line: None, reason: error.kind().to_string() })?;
         Ok(Self { text, tokens: parsed.tokens.unwrap_or_default(), offset })
     }
 

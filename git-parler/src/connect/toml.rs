@@ -7,19 +7,19 @@ use serde_json::Value;
 use toml_edit::{Document, Item, Table, TableLike, Value as Toml};
 
 use super::tree::{
-    BYTE_ORDER_MARK, Entry, Kind, Member, Node, Splice, Unfit, line_of, lines, newline, spliced,
+    BYTE_ORDER_MARK, Entry, Kind, Member, Node, NotEditable, Splice, line_of, lines, newline, spliced,
 };
 
-const NOT_A_TABLE: Unfit = Unfit::Shape("its servers are not written as tables of their own");
+const NOT_A_TABLE: NotEditable = NotEditable::Shape("its servers are not written as tables of their own");
 
 /// Reads a text.
-pub(super) fn parse(text: &str) -> Result<Option<Node>, Unfit> {
+pub(super) fn parse(text: &str) -> Result<Option<Node>, NotEditable> {
     let document = document(text)?;
     Ok(Some(Node { span: 0..text.len(), kind: table(document.as_table()) }))
 }
 
-fn document(text: &str) -> Result<Document<&str>, Unfit> {
-    Document::parse(text).map_err(|error| Unfit::Syntax {
+fn document(text: &str) -> Result<Document<&str>, NotEditable> {
+    Document::parse(text).map_err(|error| NotEditable::Syntax {
         line: error.span().map(|span| line_of(text, span.start)),
         reason: error.message().to_owned(),
     })
@@ -63,7 +63,7 @@ fn leaf(value: &Toml) -> Node {
 }
 
 /// Puts `entry` in as the table `name` of `container`.
-pub(super) fn insert(text: &str, container: &str, name: &str, entry: &Entry) -> Result<String, Unfit> {
+pub(super) fn insert(text: &str, container: &str, name: &str, entry: &Entry) -> Result<String, NotEditable> {
     let document = document(text)?;
     match document.get(container) {
         None | Some(Item::Table(_)) => {}
@@ -83,7 +83,7 @@ pub(super) fn insert(text: &str, container: &str, name: &str, entry: &Entry) -> 
 }
 
 /// Takes the table `name` out of `container`, however it is written there.
-pub(super) fn remove(text: &str, container: &str, name: &str) -> Result<String, Unfit> {
+pub(super) fn remove(text: &str, container: &str, name: &str) -> Result<String, NotEditable> {
     let document = document(text)?;
     let Some(Item::Table(servers)) = document.get(container) else { return Err(NOT_A_TABLE) };
     let Some((key, entry)) = servers.get_key_value(name) else { return Ok(text.to_owned()) };
@@ -125,14 +125,14 @@ fn item_spans(item: &Item, spans: &mut Vec<Range<usize>>) {
 }
 
 /// Returns the lines that `spans` take, and the blank one that was put before them.
-fn block(text: &str, root: &Table, spans: &[Range<usize>]) -> Result<Range<usize>, Unfit> {
+fn block(text: &str, root: &Table, spans: &[Range<usize>]) -> Result<Range<usize>, NotEditable> {
     let start = spans.iter().map(|span| span.start).min().ok_or(NOT_A_TABLE)?;
     let end = spans.iter().map(|span| span.end).max().ok_or(NOT_A_TABLE)?;
     let mut all = Vec::new();
     root.iter().for_each(|(_, item)| item_spans(item, &mut all));
     let is_alone = |span: &Range<usize>| span.end <= start || span.start >= end || spans.contains(span);
     if !all.iter().all(is_alone) {
-        return Err(Unfit::Shape("other tables stand between those of `parler`"));
+        return Err(NotEditable::Shape("other tables stand between those of `parler`"));
     }
     let lines = lines(text, start, end);
     let before = text[..lines.start].strip_suffix('\n').map(|before| before.trim_end_matches('\r'));

@@ -54,7 +54,7 @@ pub(super) struct Splice {
 
 /// Why a file cannot be edited without a risk for what else is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Unfit {
+pub(crate) enum NotEditable {
     /// It is not of its format.
     Syntax {
         /// The line, from 1, where the parser knows one.
@@ -77,7 +77,8 @@ pub(crate) enum Unfit {
 
 /// What is said where our own result is not what was meant, or cannot even be read: the parser's words would be about a text
 /// that nobody has.
-pub(super) const NOT_ALONE: Unfit = Unfit::Shape("it cannot be edited without changing something else in it");
+pub(super) const NOT_ALONE: NotEditable =
+    NotEditable::Shape("it cannot be edited without changing something else in it");
 
 impl Node {
     /// Returns the members of a map; none for anything else.
@@ -138,7 +139,7 @@ impl Node {
     }
 
     /// Refuses a name that stands twice in one map, anywhere.
-    pub(super) fn refuse_duplicates(&self, text: &str) -> Result<(), Unfit> {
+    pub(super) fn refuse_duplicates(&self, text: &str) -> Result<(), NotEditable> {
         match &self.kind {
             Kind::Leaf(_) => Ok(()),
             Kind::List(items) => items.iter().try_for_each(|item| item.refuse_duplicates(text)),
@@ -147,7 +148,7 @@ impl Node {
                 for member in members {
                     if !seen.insert(&member.name) {
                         let line = line_of(text, member.start);
-                        return Err(Unfit::Duplicate { name: member.name.clone(), line });
+                        return Err(NotEditable::Duplicate { name: member.name.clone(), line });
                     }
                     member.value.refuse_duplicates(text)?;
                 }
@@ -178,7 +179,7 @@ impl Field {
     }
 }
 
-impl fmt::Display for Unfit {
+impl fmt::Display for NotEditable {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Syntax { line: Some(line), reason } => write!(out, "line {line} cannot be read: {reason}"),

@@ -7,17 +7,17 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span};
 use serde_json::Value;
 
 use super::tree::{
-    BYTE_ORDER_MARK, Entry, Kind, Member, Node, Splice, Unfit, indentation, lines, newline, spliced,
+    BYTE_ORDER_MARK, Entry, Kind, Member, Node, NotEditable, Splice, indentation, lines, newline, spliced,
 };
 
-const NOT_A_BLOCK: Unfit = Unfit::Shape("its servers are not written as a block, line by line");
+const NOT_A_BLOCK: NotEditable = NotEditable::Shape("its servers are not written as a block, line by line");
 const DEPTH_MAX: usize = 100;
 
 /// Reads a text; nothing where it holds no value.
-pub(super) fn parse(text: &str) -> Result<Option<Node>, Unfit> {
+pub(super) fn parse(text: &str) -> Result<Option<Node>, NotEditable> {
     // The parser and editors disagree on whether a return alone ends a line.
     if text.replace("\r\n", "").contains('\r') {
-        return Err(Unfit::Shape("its lines end with returns alone"));
+        return Err(NotEditable::Shape("its lines end with returns alone"));
     }
     let text = Text::of(text);
     let mut events = Parser::new_from_str(text.text);
@@ -27,7 +27,7 @@ pub(super) fn parse(text: &str) -> Result<Option<Node>, Unfit> {
             (Event::StreamEnd, _) => return Ok(root),
             (Event::StreamStart | Event::DocumentEnd | Event::Nothing, _) => {}
             (Event::DocumentStart(_), _) if root.is_none() => {}
-            (Event::DocumentStart(_), _) => return Err(Unfit::Shape("it holds several documents")),
+            (Event::DocumentStart(_), _) => return Err(NotEditable::Shape("it holds several documents")),
             event => root = Some(text.node(event, &mut events, 0)?).filter(|node| !is_nothing(node)),
         }
     }
@@ -50,8 +50,15 @@ impl<'a> Text<'a> {
         Self { text, lines: std::iter::once(0).chain(starts).collect(), last: Cell::new((0, 0, 0)) }
     }
 
-    fn next<I: saphyr_parser::Input>(&self, events: &mut Parser<'a, I>) -> Result<(Event<'a>, Span), Unfit> {
-        events.next().transpose().map_err(|error| unread(&error))?.ok_or(Unfit::Shape("it ends too early"))
+    fn next<I: saphyr_parser::Input>(
+        &self,
+        events: &mut Parser<'a, I>,
+    ) -> Result<(Event<'a>, Span), NotEditable> {
+        events
+            .next()
+            .transpose()
+            .map_err(|error| unread(&error))?
+            .ok_or(NotEditable::Shape("it ends too early"))
     }
 
     /// By line and column: the parser's own count of characters is one of bytes in places. Columns are counted from the place
@@ -81,9 +88,9 @@ impl<'a> Text<'a> {
         (event, span): (Event<'a>, Span),
         events: &mut Parser<'a, I>,
         depth: usize,
-    ) -> Result<Node, Unfit> {
+    ) -> Result<Node, NotEditable> {
         if depth > DEPTH_MAX {
-            return Err(Unfit::Shape("it is nested too deeply"));
+            return Err(NotEditable::Shape("it is nested too deeply"));
         }
         let start = self.place(span.start);
         let mut end = self.place(span.end);
@@ -123,7 +130,7 @@ impl<'a> Text<'a> {
                     }
                 }
             }
-            _ => return Err(Unfit::Shape("it is not a plain document")),
+            _ => return Err(NotEditable::Shape("it is not a plain document")),
         };
         Ok(Node { span: start..end.max(start), kind })
     }
@@ -144,8 +151,8 @@ impl<'a> Text<'a> {
     }
 }
 
-fn unread(error: &ScanError) -> Unfit {
-    Unfit::Syntax { line: Some(error.marker().line()), reason: error.info().to_owned() }
+fn unread(error: &ScanError) -> NotEditable {
+    NotEditable::Syntax { line: Some(error.marker().line()), reason: error.info().to_owned() }
 }
 
 /// Keeps apart what is spelled differently, which is all that a comparison needs; only a plain null is known as such.
@@ -159,7 +166,7 @@ fn scalar(text: &str, style: ScalarStyle, is_tagged: bool) -> Value {
 }
 
 /// Puts `entry` in as `name` of the map `container`, which is made where it is missing.
-pub(super) fn insert(text: &str, container: &str, name: &str, entry: &Entry) -> Result<String, Unfit> {
+pub(super) fn insert(text: &str, container: &str, name: &str, entry: &Entry) -> Result<String, NotEditable> {
     let newline = newline(text);
     let block = |indent: &str, unit: &str| {
         let fields =
@@ -214,7 +221,7 @@ fn is_bare(after: Option<&str>) -> bool {
 }
 
 /// Puts a block behind everything. Without a blank line, which would become part of a text that ends the file.
-fn append(text: &str, root: Option<&Node>, block: &str) -> Result<String, Unfit> {
+fn append(text: &str, root: Option<&Node>, block: &str) -> Result<String, NotEditable> {
     let newline = newline(text);
     if let Some(root) = root {
         let first = root.members().and_then(|members| members.first()).map(|first| first.start);
@@ -222,7 +229,7 @@ fn append(text: &str, root: Option<&Node>, block: &str) -> Result<String, Unfit>
             text[..first].ends_with('\n') || text[..first].trim_start_matches(BYTE_ORDER_MARK).is_empty()
         });
         if !is_block {
-            return Err(Unfit::Shape("it is not a mapping that is written as a block"));
+            return Err(NotEditable::Shape("it is not a mapping that is written as a block"));
         }
     }
     let is_blank = text.trim_start_matches(BYTE_ORDER_MARK).is_empty();
@@ -233,7 +240,7 @@ fn append(text: &str, root: Option<&Node>, block: &str) -> Result<String, Unfit>
 }
 
 /// Takes `name` out of the map `container`, and that too where it `is_ours` and has become empty.
-pub(super) fn remove(text: &str, container: &str, name: &str, is_ours: bool) -> Result<String, Unfit> {
+pub(super) fn remove(text: &str, container: &str, name: &str, is_ours: bool) -> Result<String, NotEditable> {
     let root = parse(text)?;
     let member =
         root.as_ref().and_then(|root| root.members()?.iter().find(|member| member.name == container));

@@ -2,7 +2,7 @@
 //! that a new way to fail does not compile before it has a row.
 
 use super::{Code, Report};
-use crate::connect::Unfit;
+use crate::connect::NotEditable;
 use crate::{config, connect, file_error, setup};
 
 impl Report for config::Error {
@@ -52,8 +52,11 @@ impl Report for connect::Error {
     fn code(&self) -> Code {
         match self {
             Self::NoHost => Code::NotFound,
-            Self::Unfit { why: Unfit::Foreign, .. } => Code::FileExists,
-            Self::Unfit { why: Unfit::Syntax { .. } | Unfit::Duplicate { .. } | Unfit::Shape(_), .. }
+            Self::NotEditable { why: NotEditable::Foreign, .. } => Code::FileExists,
+            Self::NotEditable {
+                why: NotEditable::Syntax { .. } | NotEditable::Duplicate { .. } | NotEditable::Shape(_),
+                ..
+            }
             | Self::TooLarge { .. }
             | Self::NotText { .. } => Code::BadConfig,
             Self::Changed { .. } => Code::Conflict,
@@ -76,10 +79,12 @@ impl Report for connect::Error {
             Self::NoFile { .. } => "move it away".to_owned(),
             Self::TooLarge { .. } => "edit it by hand".to_owned(),
             Self::NotText { .. } => "save it as UTF-8".to_owned(),
-            Self::Unfit { why: Unfit::Syntax { .. }, .. } => "mend it, or edit it by hand".to_owned(),
-            Self::Unfit { why: Unfit::Duplicate { .. }, .. } => "leave one of both".to_owned(),
-            Self::Unfit { why: Unfit::Shape(_), .. } => "edit it by hand".to_owned(),
-            Self::Unfit { why: Unfit::Foreign, .. } => {
+            Self::NotEditable { why: NotEditable::Syntax { .. }, .. } => {
+                "mend it, or edit it by hand".to_owned()
+            }
+            Self::NotEditable { why: NotEditable::Duplicate { .. }, .. } => "leave one of both".to_owned(),
+            Self::NotEditable { why: NotEditable::Shape(_), .. } => "edit it by hand".to_owned(),
+            Self::NotEditable { why: NotEditable::Foreign, .. } => {
                 "if it is not wanted, take it out or give it another name; it is not touched".to_owned()
             }
             Self::Changed { .. } => "run the same command again".to_owned(),

@@ -154,15 +154,19 @@ fn the_entry_stands_where_a_person_would_put_it() {
 
 #[test]
 fn what_is_not_plainly_written_is_left_alone() {
-    let shape = |text| Unfit::Shape(text);
+    let shape = |text| NotEditable::Shape(text);
     let map = shape("it is not a map of settings");
     let servers = shape("its servers are not a map");
     for (format, text, why) in [
         (&JSON, "[]", map.clone()),
         (&JSON, "{\"mcpServers\": []}", servers.clone()),
         (&JSON, "{\"mcpServers\": null}", servers.clone()),
-        (&JSON, "// {\n/*", Unfit::Syntax { line: Some(2), reason: "Unterminated comment block".to_owned() }),
-        (&JSON, "{\n\"a\": {\"b\": 1,\n\"b\": 2}}", Unfit::Duplicate { name: "b".to_owned(), line: 3 }),
+        (
+            &JSON,
+            "// {\n/*",
+            NotEditable::Syntax { line: Some(2), reason: "Unterminated comment block".to_owned() },
+        ),
+        (&JSON, "{\n\"a\": {\"b\": 1,\n\"b\": 2}}", NotEditable::Duplicate { name: "b".to_owned(), line: 3 }),
         (
             &TOML,
             "mcp_servers = { x = { command = \"x\" } }\n",
@@ -177,7 +181,7 @@ fn what_is_not_plainly_written_is_left_alone() {
             shape("its servers are not written as a block, line by line"),
         ),
         (&YAML, "a: 1\n---\nb: 1\n", shape("it holds several documents")),
-        (&YAML, "a: 1\na: 2\n", Unfit::Duplicate { name: "a".to_owned(), line: 2 }),
+        (&YAML, "a: 1\na: 2\n", NotEditable::Duplicate { name: "a".to_owned(), line: 2 }),
         (&YAML, "a: 1\n...\n", shape("it cannot be edited without changing something else in it")),
         (&YAML, "a: 1\rb: 2\r", shape("its lines end with returns alone")),
         // Without an end of line the text has none either, and adding one would change it.
@@ -240,7 +244,7 @@ fn an_update_changes_what_is_started_and_nothing_else() {
         assert_eq!(shape.add(text, &to), Ok(Addition::Updated(expected.to_owned())));
         assert_eq!(shape.add(expected, &to), Ok(Addition::Already));
     }
-    assert_eq!(JSON.add("{\"mcpServers\":{\"parler\":{\"command\":\"x\"}}}", &to), Err(Unfit::Foreign));
+    assert_eq!(JSON.add("{\"mcpServers\":{\"parler\":{\"command\":\"x\"}}}", &to), Err(NotEditable::Foreign));
 }
 
 #[test]
@@ -335,11 +339,11 @@ fn an_entry_goes_from_wherever_it_stands() {
         ),
         (&YAML, "mcp_servers: {parler: {command: git-parler, args: [mcp]}}\n"),
     ] {
-        assert!(matches!(shape.remove(text, None), Err(Unfit::Shape(_))), "{text}");
+        assert!(matches!(shape.remove(text, None), Err(NotEditable::Shape(_))), "{text}");
     }
     // What is said is about the file that is there, not about one without the entry.
     let text = "mcp_servers:\n  parler: &p\n    command: git-parler\n    args: [mcp]\nx: *p\n";
-    let why = Unfit::Shape("it cannot be edited without changing something else in it");
+    let why = NotEditable::Shape("it cannot be edited without changing something else in it");
     assert_eq!(YAML.remove(text, None), Err(why));
 }
 

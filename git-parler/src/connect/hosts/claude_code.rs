@@ -9,11 +9,11 @@ pub(super) const HOST: Host = Host {
     title: "Claude Code",
     is_on_desktop: false,
     programs: &["claude"],
-    folder: |places| places.named("CLAUDE_CONFIG_DIR", ".claude"),
+    folder: |folders| folders.named("CLAUDE_CONFIG_DIR", ".claude"),
     // The file lies beside its folder, but within the one that a variable names.
-    file: |places| match places.stated("CLAUDE_CONFIG_DIR") {
+    file: |folders| match folders.stated("CLAUDE_CONFIG_DIR") {
         Some(folder) => folder.join(".claude.json"),
-        None => places.home(".claude.json"),
+        None => folders.home(".claude.json"),
     },
     other_file: None,
     shape: Shape { format: Format::Json, container: "mcpServers", entry: EntryForm::Typed("stdio") },

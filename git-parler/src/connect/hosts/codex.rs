@@ -9,8 +9,8 @@ pub(super) const HOST: Host = Host {
     title: "Codex",
     is_on_desktop: false,
     programs: &["codex"],
-    folder: |places| places.named("CODEX_HOME", ".codex"),
-    file: |places| places.named("CODEX_HOME", ".codex").join("config.toml"),
+    folder: |folders| folders.named("CODEX_HOME", ".codex"),
+    file: |folders| folders.named("CODEX_HOME", ".codex").join("config.toml"),
     other_file: None,
     shape: Shape { format: Format::Toml, container: "mcp_servers", entry: EntryForm::Plain },
     next: "start Codex anew; it hands few variables to servers, so where PARLER_HOME, XDG_DATA_HOME or another one that \

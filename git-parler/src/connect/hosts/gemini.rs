@@ -9,8 +9,8 @@ pub(super) const HOST: Host = Host {
     title: "Gemini CLI",
     is_on_desktop: false,
     programs: &["gemini"],
-    folder: |places| places.named("GEMINI_CLI_HOME", "").join(".gemini"),
-    file: |places| places.named("GEMINI_CLI_HOME", "").join(".gemini/settings.json"),
+    folder: |folders| folders.named("GEMINI_CLI_HOME", "").join(".gemini"),
+    file: |folders| folders.named("GEMINI_CLI_HOME", "").join(".gemini/settings.json"),
     other_file: None,
     shape: Shape { format: Format::Json, container: "mcpServers", entry: EntryForm::Plain },
     next: "start Gemini CLI anew, and trust the folder you work in: it starts no server in one that is not trusted; \

@@ -9,9 +9,9 @@ pub(super) const HOST: Host = Host {
     title: "OpenCode",
     is_on_desktop: false,
     programs: &["opencode"],
-    folder: |places| places.config("opencode"),
-    file: |places| places.config("opencode/opencode.json"),
-    other_file: Some(|places| places.config("opencode/opencode.jsonc")),
+    folder: |folders| folders.config("opencode"),
+    file: |folders| folders.config("opencode/opencode.json"),
+    other_file: Some(|folders| folders.config("opencode/opencode.jsonc")),
     shape: Shape { format: Format::Json, container: "mcp", entry: EntryForm::Line("local") },
     next: "start OpenCode anew; `opencode mcp list` shows `parler` as connected",
 };

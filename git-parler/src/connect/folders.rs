@@ -7,13 +7,13 @@ use crate::config::Environment;
 
 /// The folders of the user.
 #[derive(Debug)]
-pub(super) struct Places<'a> {
+pub(super) struct Folders<'a> {
     environment: &'a Environment,
     home: PathBuf,
 }
 
-impl<'a> Places<'a> {
-    /// Returns the places of who runs this; nothing where no variable names a home.
+impl<'a> Folders<'a> {
+    /// Returns the folders of who runs this; nothing where no variable names a home.
     pub(super) fn of(environment: &'a Environment) -> Option<Self> {
         let home = environment.path("HOME").filter(|home| home.is_absolute())?;
         Some(Self { environment, home })
@@ -79,7 +79,7 @@ mod tests {
 
     fn found(variables: &[(&str, &str)]) -> Option<PathBuf> {
         let environment = Environment::of(&[&[("HOME", "/home/ada")], variables].concat());
-        Places::of(&environment).unwrap().program("git-parler")
+        Folders::of(&environment).unwrap().program("git-parler")
     }
 
     #[test]
