@@ -102,11 +102,13 @@ pub fn plain_or_quoted(name: &str) -> String {
     name.into_owned()
 }
 
-/// What stands around names in our lines: the colon before a text and all that look like one, the brackets of ids, signatures
-/// and flags, and the quotes of names.
-const MARKS: [char; 22] = [
-    ':', '"', '<', '>', '(', ')', '[', ']', '\u{2d0}', '\u{2f8}', '\u{589}', '\u{5c3}', '\u{703}', '\u{704}',
-    '\u{16ec}', '\u{205a}', '\u{2236}', '\u{a4fd}', '\u{a789}', '\u{fe13}', '\u{fe30}', '\u{ff1a}',
+/// What stands around names in our lines: the colon before a text, the comma of lists and all that look like one of them, the
+/// brackets of ids, signatures and flags, and the quotes of names.
+const MARKS: [char; 36] = [
+    ':', ',', '"', '<', '>', '(', ')', '[', ']', '\u{2d0}', '\u{2f8}', '\u{55d}', '\u{589}', '\u{5c3}',
+    '\u{60c}', '\u{703}', '\u{704}', '\u{7f8}', '\u{16ec}', '\u{1802}', '\u{201a}', '\u{205a}', '\u{2236}',
+    '\u{3001}', '\u{a4fd}', '\u{a4fe}', '\u{a789}', '\u{fe10}', '\u{fe11}', '\u{fe13}', '\u{fe30}',
+    '\u{fe50}', '\u{fe51}', '\u{ff0c}', '\u{ff1a}', '\u{ff64}',
 ];
 
 /// What is taken for a quote at the edge of a name.
@@ -235,6 +237,7 @@ mod tests {
             ("\u{201c}ada/alice", "7 \"\u{201c}ada/alice\": fine\n"),
             (" ada/alice", "7 \" ada/alice\": fine\n"),
             ("ada/alice [gap]", "7 \"ada/alice [gap]\": fine\n"),
+            ("bob, ada/laptop", "7 \"bob, ada/laptop\": fine\n"),
             ("Bob \u{dc}nal O'Brien/app-2", "7 Bob \u{dc}nal O'Brien/app-2: fine\n"),
         ] {
             let from = Some(agent(1, name));
@@ -242,6 +245,17 @@ mod tests {
         }
         let came = LoggedMessage { agents: vec![agent(2, "ada: hi")], ..said(MessageKind::Admit, None) };
         assert_eq!(shown(came), "7 \"ada: hi\" came in\n");
+    }
+
+    #[test]
+    fn no_name_looks_like_two_in_a_list() {
+        for comma in
+            ",\u{ff0c}\u{3001}\u{60c}\u{201a}\u{fe10}\u{fe11}\u{fe50}\u{fe51}\u{ff64}\u{55d}\u{7f8}\u{1802}\u{a4fe}".chars()
+        {
+            let agents = vec![agent(2, &format!("bob{comma} ada/laptop")), agent(3, "eve")];
+            let denied = LoggedMessage { agents, ..said(MessageKind::Deny, None) };
+            assert_eq!(shown(denied), format!("7 \"bob{comma} ada/laptop\", eve were turned away\n"));
+        }
     }
 
     #[test]
