@@ -148,7 +148,8 @@ table! {
     KeyRefused "key_refused" 1 "the key is refused" Some("ask who gave it to you for a new one");
     Denied "denied" 1 "the owner denied the request" None;
     NotOwner "not_owner" 5 "only the owner of the room may do this" None;
-    Closed "closed" 5 "the room is closed" None;
+    Closed "closed" 5 "the room is closed"
+        Some("`git parler open` opens another session, `git parler use <session>` goes on in one, `git parler use home` at home");
     Conflict "conflict" 128 "somebody else was faster" AGAIN;
     Stale "stale" 128 "what this rests on is too old for the hub" AGAIN;
     Superseded "superseded" 128 "a newer transfer of the same thing took over" AGAIN;

@@ -173,7 +173,9 @@ impl SessionError {
                 "`git parler use home` goes back to your home; for another admission ask the owner for a key"
             }
             Self::Act(ActError::Denied) => "a denial is final; let them ask from another seat",
-            Self::Act(ActError::Closed) => "open another one with `git parler open`",
+            Self::Act(ActError::Closed) => {
+                "`git parler open` opens another session, `git parler use <session>` goes on in one"
+            }
             Self::Act(_) => "`git parler status` shows who is here",
             Self::OwnerLeaves { .. } => {
                 "`git parler close` ends it for everybody; `git parler use home` goes home from it, and back at any time"
