@@ -177,9 +177,12 @@ pub(crate) fn global_file(environment: &Environment) -> Result<File, Error> {
     let mut file = file.unwrap_or_default();
     let overrides = File::from_environment_overrides().map_err(|error| Error::Unreadable(Box::new(error)))?;
     file.append(overrides).map_err(|error| Error::Unreadable(Box::new(error)))?;
+    // By themselves, so that none of them stands in a section of a file.
+    let mut stated = File::new(Metadata::from(Source::Cli));
     for entry in command_line(environment)? {
-        parameters::append(&mut file, entry.as_bstr()).map_err(|_malformed| Error::BadParameters)?;
+        parameters::append(&mut stated, entry.as_bstr()).map_err(|_malformed| Error::BadParameters)?;
     }
+    file.append(stated).map_err(|error| Error::Unreadable(Box::new(error)))?;
     Ok(file)
 }
 
@@ -203,8 +206,7 @@ impl Settings {
             is_insecure: source.boolean("insecure", "PARLER_INSECURE")?.unwrap_or(false),
             import: source.budgets()?,
             surface: source.surface_policy()?,
-            // No variable: an agent may set those of the hosts that it configures.
-            agent_may_approve: source.key_boolean("parler.mcp.agentMayApprove")?.unwrap_or(false),
+            agent_may_approve: source.boolean_in_a_file("parler.mcp.agentMayApprove")?.unwrap_or(false),
             advice: source.key_boolean("advice.parler")?.unwrap_or(true),
             color: source.color()?,
             pager: source.pager(),
@@ -254,6 +256,15 @@ impl Stated<'_> {
 
     fn key_boolean(&self, key: &str) -> Result<Option<bool>, Error> {
         self.file.boolean(key).map_err(|_wrong| self.bad_key(key, "a boolean"))
+    }
+
+    /// What counts from a file alone: an agent may set the variables of the hosts that it configures, and with them what git
+    /// would hand over as configuration.
+    fn boolean_in_a_file(&self, key: &str) -> Result<Option<bool>, Error> {
+        self.file.boolean_filter(key, is_in_a_file).map_err(|_wrong| {
+            let value = self.file.string_filter(key, is_in_a_file).unwrap_or_default();
+            bad(key, value.as_bstr(), "a boolean")
+        })
     }
 
     /// A number with one of git's suffixes k, m, g.
@@ -348,6 +359,11 @@ impl Environment {
 /// Says whether a value is the user's own: what the repository we stand in configures must not run because of us.
 fn is_users(metadata: &Metadata) -> bool {
     metadata.source.kind() != Kind::Repository
+}
+
+/// Says whether a value stands in a file of git's configuration.
+fn is_in_a_file(metadata: &Metadata) -> bool {
+    metadata.source.kind() != Kind::Override
 }
 
 fn boolean(value: &BStr) -> Option<bool> {

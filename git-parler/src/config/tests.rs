@@ -147,3 +147,39 @@ fn a_pager_that_the_repository_configures_never_runs() {
         assert_eq!(pager(Source::Worktree).as_deref(), Some("less"));
     }
 }
+
+#[test]
+fn what_an_agent_may_decide_alone_stands_in_a_file() {
+    let config = "[parler \"mcp\"]\n\tagentMayApprove = true\n";
+    let may = |source| read_from(source, config, &[], &Global::default()).unwrap().agent_may_approve;
+    for source in [Source::GitInstallation, Source::System, Source::Git, Source::User] {
+        assert!(may(source), "{source:?}");
+    }
+    assert!(may(Source::Local) && may(Source::Worktree));
+    for source in [Source::Cli, Source::Api, Source::Env, Source::EnvOverride] {
+        assert!(!may(source), "{source:?}");
+    }
+    let wrong = "[parler \"mcp\"]\n\tagentMayApprove = perhaps\n";
+    let error = read(wrong, &[], &Global::default()).unwrap_err().to_string();
+    assert_eq!(error, "`parler.mcp.agentMayApprove` is `perhaps`, which is not a boolean");
+    assert!(read_from(Source::Cli, wrong, &[], &Global::default()).is_ok());
+}
+
+#[test]
+fn what_git_hands_over_is_none_of_the_users_files() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("gitconfig");
+    // With a section of that name, into which it must not be put.
+    std::fs::write(&path, "[parler \"mcp\"]\n\tsomething = else\n[parler]\n\tname = ada\n").unwrap();
+    let parameters = "'parler.mcp.agentMayApprove'='true' 'parler.name'='bob'";
+    let pairs = [
+        ("GIT_CONFIG_NOSYSTEM", "1"),
+        ("GIT_CONFIG_GLOBAL", path.to_str().unwrap()),
+        ("GIT_CONFIG_PARAMETERS", parameters),
+        ("HOME", "/home/ada"),
+    ];
+    let environment = Environment::of(&pairs);
+    let file = global_file(&environment).unwrap();
+    let settings = Settings::read(&file, &environment, &Global::default()).unwrap();
+    assert_eq!((settings.agent_may_approve, settings.name.as_deref()), (false, Some("bob")));
+}

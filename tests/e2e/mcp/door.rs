@@ -102,6 +102,29 @@ fn an_agent_decides_alone_only_where_its_human_has_said_so() {
 }
 
 #[test]
+fn no_variable_has_an_agent_decide_alone() {
+    let ways: [&[(&str, &str)]; 2] = [
+        &[
+            ("GIT_CONFIG_COUNT", "1"),
+            ("GIT_CONFIG_KEY_0", "parler.mcp.agentMayApprove"),
+            ("GIT_CONFIG_VALUE_0", "true"),
+        ],
+        &[("GIT_CONFIG_PARAMETERS", "'parler.mcp.agentMayApprove'='true'")],
+    ];
+    for way in ways {
+        let people = People::new();
+        let (mut ada, bob) = (people.ada(), people.bob());
+        for (name, value) in way {
+            ada.set(name, value);
+        }
+        let (mut owner, mut joiner) = (Agent::older(&ada), Agent::older(&bob));
+        let (_, words) = at_the_door(&mut owner, &mut joiner);
+        let told = owner.call("parler_approve_join", &json!({ "joiner": words, "decision": "approve" }));
+        assert_eq!(told["state"], "needs_human", "{way:?}");
+    }
+}
+
+#[test]
 fn an_answer_to_another_question_or_with_a_state_of_nobody_decides_nothing() {
     let people = People::new();
     let (ada, bob) = (people.ada(), people.bob());
