@@ -318,6 +318,7 @@ impl Client {
 ///     ca_file: None,
 ///     room: RoomChoice::InUse,
 ///     invite: None,
+///     reconnect_max: None,
 ///     version: "0.1.0".to_owned(),
 /// };
 /// let me = client::whoami(&settings)?;

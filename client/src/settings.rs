@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use protocol::invite::SessionKey;
 
@@ -30,6 +31,9 @@ pub struct Settings {
     pub room: RoomChoice,
     /// The key of the session that is to be joined, by which a closed hub lets the seat ask where it has no join secret.
     pub invite: Option<SessionKey>,
+    /// How long an operation that waits for nobody tries to reach a hub again that it has lost; `None` for as long as transfers and
+    /// who waits do, 30 seconds.
+    pub reconnect_max: Option<Duration>,
     /// This program's version, `major.minor.patch`; a newer client has an older local hub hand over.
     pub version: String,
 }

@@ -71,6 +71,7 @@ fn at(context: &Context, hub: HubAddress) -> Result<client::Settings, Failure> {
         ca_file: context.settings.ca_file.clone(),
         room: RoomChoice::InUse,
         invite: None,
+        reconnect_max: None,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
 }

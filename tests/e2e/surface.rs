@@ -115,6 +115,7 @@ fn lie(env: &Env) -> String {
         ca_file: None,
         room: RoomChoice::InUse,
         invite: None,
+        reconnect_max: None,
         version: env!("CARGO_PKG_VERSION").into(),
     };
     std::fs::create_dir(env.path("elsewhere")).expect("a new folder");

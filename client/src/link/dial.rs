@@ -91,6 +91,8 @@ pub(crate) struct Patience {
     pub(crate) answer: Duration,
     /// For one attempt, from the socket to the WebSocket.
     pub(crate) dial: Duration,
+    /// To reach it again, for a request that waits for nobody; none where that is as for all.
+    pub(crate) request: Option<Duration>,
 }
 
 impl Default for Patience {
@@ -100,6 +102,7 @@ impl Default for Patience {
             again: limits::RECONNECT_TIME_MAX,
             answer: limits::ANSWER_TIME_MAX,
             dial: limits::DIAL_TIMEOUT,
+            request: None,
         }
     }
 }
@@ -193,7 +196,7 @@ impl Dialer {
             join: settings.join_secret.clone(),
             invite: settings.invite.as_ref().map(SessionKey::invite_key),
             local,
-            patience: Patience::default(),
+            patience: Patience { request: settings.reconnect_max, ..Patience::default() },
             #[cfg(test)]
             road: Road::to(&settings.hub.origin()),
         })

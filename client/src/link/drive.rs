@@ -9,12 +9,12 @@ use std::time::Duration;
 use protocol::conn::client::{ClientFault, ClientOutput, LoggedIn};
 use protocol::frame::{Answer, Event, Request, RequestId, RequestKind};
 use protocol::refusal::RefusalCode;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::connection::Connection;
 use super::dial::{Dialer, Failure};
-use super::{Awaited, LinkError, TransferEvent, fault_error};
+use super::{Awaited, LinkError, Reach, TransferEvent, fault_error};
 use crate::limits;
 
 /// What a handle asks of the driver.
@@ -38,6 +38,16 @@ impl Command {
         Self::Request(Waiting { request, reply })
     }
 
+    /// Says whether nobody waits for it any more. A transfer wakes nobody when it is given up.
+    fn poll_given_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::LoggedIn(reply) => reply.poll_closed(cx),
+            Self::Request(waiting) => waiting.reply.poll_closed(cx),
+            Self::Transfer { events, .. } if events.is_closed() => Poll::Ready(()),
+            Self::Transfer { .. } => Poll::Pending,
+        }
+    }
+
     /// Tells who waits that there is no connection.
     fn fail(self, error: LinkError) {
         // Who does not wait any more does not miss the error.
@@ -50,7 +60,12 @@ impl Command {
 }
 
 /// Serves commands until every handle is gone.
-pub(super) async fn run(dialer: Dialer, mut commands: mpsc::Receiver<Command>, awaited: Awaited) {
+pub(super) async fn run(
+    dialer: Dialer,
+    mut commands: mpsc::Receiver<Command>,
+    awaited: Awaited,
+    reach: watch::Sender<Reach>,
+) {
     let mut waiting = VecDeque::new();
     let mut pause = Pause::new();
     let mut limit = dialer.patience().first;
@@ -67,11 +82,11 @@ pub(super) async fn run(dialer: Dialer, mut commands: mpsc::Receiver<Command>, a
             if std::mem::take(&mut was_cut) {
                 pause.wait().await;
             }
-            connect(&dialer, &mut pause, limit).await
+            connect(&dialer, &mut pause, limit, &reach).await
         };
         let dialled = tokio::select! {
             dialled = dial => dialled,
-            () = gather(&mut commands, &mut waiting) => return,
+            has_handles = gather(&mut commands, &mut waiting) => if has_handles { continue } else { return },
         };
         let connection = match dialled {
             Ok(connection) => connection,
@@ -81,10 +96,12 @@ pub(super) async fn run(dialer: Dialer, mut commands: mpsc::Receiver<Command>, a
             }
         };
         limit = dialer.patience().again;
+        reach.send_replace(Reach::Up);
         let mut serving = Serving::new(connection, awaited.clone());
         match serving.serve(&mut commands, &mut waiting, &mut pause).await {
             Served::Done => return serving.connection.close().await,
             Served::Cut(fault) => {
+                reach.send_replace(Reach::Down(None));
                 let address = dialer.address();
                 let last = fault_error(fault.clone(), dialer.origin(), &address, dialer.known_hubs_path());
                 let last = last.unwrap_or(LinkError::Unreachable { address, source: Arc::new(fault.into()) });
@@ -95,11 +112,31 @@ pub(super) async fn run(dialer: Dialer, mut commands: mpsc::Receiver<Command>, a
     }
 }
 
-/// Collects commands until every handle is gone.
-async fn gather(commands: &mut mpsc::Receiver<Command>, waiting: &mut VecDeque<Command>) {
-    while let Some(command) = commands.recv().await {
-        waiting.push_back(command);
+/// Collects commands until nobody waits for any of them, or every handle is gone; says whether there is one.
+async fn gather(commands: &mut mpsc::Receiver<Command>, waiting: &mut VecDeque<Command>) -> bool {
+    loop {
+        tokio::select! {
+            biased;
+            command = commands.recv() => match command {
+                Some(command) => waiting.push_back(command),
+                None => return false,
+            },
+            () = std::future::poll_fn(|cx| poll_all_given_up(waiting, cx)) => {
+                // Who asks next finds a dial that has just begun.
+                waiting.clear();
+                return true;
+            }
+        }
     }
+}
+
+fn poll_all_given_up(waiting: &mut VecDeque<Command>, cx: &mut Context<'_>) -> Poll<()> {
+    // Each of them, so that whichever goes last wakes the driver.
+    let left = waiting.iter_mut().filter_map(|command| match command.poll_given_up(cx) {
+        Poll::Ready(()) => None,
+        Poll::Pending => Some(()),
+    });
+    if left.count() == 0 { Poll::Ready(()) } else { Poll::Pending }
 }
 
 /// The pause before the next dial; it grows until something useful comes from the hub.
@@ -129,7 +166,12 @@ impl Pause {
 }
 
 /// Dials until a login holds, or `limit` is over.
-async fn connect(dialer: &Dialer, pause: &mut Pause, limit: Duration) -> Result<Connection, LinkError> {
+async fn connect(
+    dialer: &Dialer,
+    pause: &mut Pause,
+    limit: Duration,
+    reach: &watch::Sender<Reach>,
+) -> Result<Connection, LinkError> {
     let began = Instant::now();
     loop {
         let source = match Connection::open(dialer).await {
@@ -141,11 +183,12 @@ async fn connect(dialer: &Dialer, pause: &mut Pause, limit: Duration) -> Result<
             Err(Failure::NoTls(source)) => {
                 return Err(LinkError::Tls { origin: dialer.origin().to_owned(), source: Arc::new(source) });
             }
-            Err(Failure::Passing(source)) => source,
+            Err(Failure::Passing(source)) => Arc::new(source),
         };
+        reach.send_replace(Reach::Down(Some(source.clone())));
         let is_over = !source.may_pass() || began.elapsed() + pause.next >= limit;
         if is_over {
-            return Err(LinkError::Unreachable { address: dialer.address(), source: Arc::new(source) });
+            return Err(LinkError::Unreachable { address: dialer.address(), source });
         }
         pause.wait().await;
     }

@@ -20,7 +20,7 @@ use protocol::frame::{Answer, Go, Request};
 use protocol::id::RoomId;
 use protocol::key::HubId;
 use protocol::refusal::{Refusal, RefusalCode};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 pub use dial::DialError;
@@ -198,6 +198,16 @@ pub struct Link {
     patience: Patience,
     address: String,
     awaited: Awaited,
+    reach: watch::Receiver<Reach>,
+}
+
+/// Whether there is a connection.
+#[derive(Debug)]
+enum Reach {
+    /// There is one.
+    Up,
+    /// There is none; this is what the last attempt said, if there was one.
+    Down(Option<Arc<DialError>>),
 }
 
 /// The rooms in which somebody asks to join, by the hub's events on the connections so far.
@@ -231,8 +241,9 @@ impl Link {
         let (commands, receiver) = mpsc::channel(limits::COMMANDS_WAITING_MAX);
         let (patience, address) = (dialer.patience(), dialer.address());
         let awaited = Awaited::default();
-        let task = tokio::spawn(drive::run(dialer, receiver, awaited.clone()));
-        Self { commands, task, patience, address, awaited }
+        let (told, reach) = watch::channel(Reach::Down(None));
+        let task = tokio::spawn(drive::run(dialer, receiver, awaited.clone(), told));
+        Self { commands, task, patience, address, awaited, reach }
     }
 
     /// Connects and logs in unless that is done, and returns what the hub said of itself and whether this connection has
@@ -259,13 +270,39 @@ impl Link {
         };
         let (reply, answer) = oneshot::channel();
         self.send(Command::request(request, reply)).await;
-        match tokio::time::timeout(self.patience.answer + wait, answer).await {
-            Ok(answer) => answer.expect("the driver answers every command"),
-            Err(_) => {
-                let source = Arc::new(DialError::Fault(ClientFault::Silent));
-                Err(LinkError::Unreachable { address: self.address.clone(), source })
+        let is_lost = self.lost(self.patience.request.filter(|_| wait.is_zero()));
+        tokio::select! {
+            biased;
+            answer = tokio::time::timeout(self.patience.answer + wait, answer) => match answer {
+                Ok(answer) => answer.expect("the driver answers every command"),
+                Err(_) => Err(self.unreachable(Arc::new(DialError::Fault(ClientFault::Silent)))),
+            },
+            source = is_lost => Err(self.unreachable(source)),
+        }
+    }
+
+    /// Returns once there was no connection for as long as `limit` at a stretch, and what the last attempt said.
+    async fn lost(&self, limit: Option<Duration>) -> Arc<DialError> {
+        let Some(limit) = limit else { return std::future::pending().await };
+        let mut reach = self.reach.clone();
+        loop {
+            // The driver that does not tell any more answers nobody either, which ends the request.
+            if reach.wait_for(|reach| matches!(reach, Reach::Down(_))).await.is_err() {
+                return std::future::pending().await;
+            }
+            let up = reach.wait_for(|reach| matches!(reach, Reach::Up));
+            if tokio::time::timeout(limit, up).await.is_ok() {
+                continue;
+            }
+            if let Reach::Down(source) = &*reach.borrow() {
+                let cut = || Arc::new(DialError::Fault(ClientFault::Disconnected));
+                return source.clone().unwrap_or_else(cut);
             }
         }
+    }
+
+    fn unreachable(&self, source: Arc<DialError>) -> LinkError {
+        LinkError::Unreachable { address: self.address.clone(), source }
     }
 
     /// Begins a transfer.

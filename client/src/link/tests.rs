@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use kit::{Line, LyingHub};
@@ -33,6 +33,7 @@ fn link_with(settings: &Settings) -> Link {
         again: Duration::from_secs(20),
         answer: Duration::from_secs(60),
         dial: Duration::from_secs(10),
+        request: settings.reconnect_max,
     };
     Link::new(Dialer::new(settings, seat, None).unwrap().with_patience(patience))
 }
@@ -258,6 +259,70 @@ async fn a_hub_that_is_closing_is_dialled_again_after_ever_longer_pauses() {
         // The first time at once, then after 20 ms, 40 ms and so on, each up to a half longer.
         let least = limits::BACKOFF_MIN * (2_u32.pow(7) - 1);
         assert!((least..least * 2).contains(&began.elapsed()), "{is_transfer} {:?}", began.elapsed());
+    }
+}
+
+/// Builds a road to a hub that is away whenever it is said to be.
+fn road_to(origin: &str) -> (Arc<LyingHub>, Arc<AtomicBool>) {
+    let hub = Arc::new(LyingHub::without_sockets(1, origin));
+    let is_away = Arc::new(AtomicBool::new(false));
+    let (served, looks_away) = (hub.clone(), is_away.clone());
+    let road = Road::new(move || {
+        let (near, far) = tokio::io::duplex(64 * 1024);
+        let stream: Box<dyn Io> = Box::new(near);
+        if looks_away.load(Ordering::SeqCst) {
+            return std::future::ready(Err(std::io::ErrorKind::ConnectionRefused.into()));
+        }
+        tokio::spawn(served.serve(far));
+        std::future::ready(Ok(stream))
+    });
+    road.build(origin);
+    (hub, is_away)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_gives_a_lost_hub_up_as_soon_as_is_set_and_a_transfer_does_not() {
+    let (dir, origin) = (tempfile::tempdir().unwrap(), "ws://hub.test:7419");
+    let (hub, is_away) = road_to(origin);
+    let file = dir.path().join("bundle");
+    std::fs::write(&file, b"bundle").unwrap();
+    let second = Duration::from_secs(1);
+    let goes_away = async |time: Duration| {
+        is_away.store(true, Ordering::SeqCst);
+        hub.cut_all();
+        tokio::time::sleep(time).await;
+        is_away.store(false, Ordering::SeqCst);
+    };
+    for reconnect_max in [Some(second * 5), None] {
+        let settings = Settings { insecure: true, reconnect_max, ..settings(dir.path(), origin) };
+        let link = link_with(&settings);
+        link.logged_in().await.unwrap();
+        let began = tokio::time::Instant::now();
+        let (answer, ()) = tokio::join!(link.request(Request::Ping(Empty {})), goes_away(second * 2));
+        assert!(answer.is_ok(), "{answer:?}");
+        let took = began.elapsed();
+        assert!((second * 2..second * 5).contains(&took), "{took:?}");
+
+        let began = tokio::time::Instant::now();
+        let asks = async {
+            // Once the connection is seen to be gone, as between two calls.
+            tokio::time::sleep(second).await;
+            (link.request(Request::Ping(Empty {})).await, began.elapsed())
+        };
+        let ((answer, took), ()) = tokio::join!(asks, goes_away(second * 15));
+        match reconnect_max {
+            Some(max) => {
+                assert_eq!(answer.unwrap_err().code(), "hub_unreachable");
+                assert_eq!(took.as_secs(), (second + max).as_secs());
+            }
+            None => assert!(answer.is_ok() && took >= second * 15, "{took:?}"),
+        }
+        let began = tokio::time::Instant::now();
+        let put = PutBlob { room: ROOM, id: BlobId::of(b"bundle"), size: 6 };
+        let (put, ()) = tokio::join!(upload(&link, put, &file, None), goes_away(second * 15));
+        let Err(TransferError::Link(error)) = put else { panic!("a room that is not there") };
+        assert_eq!(error.refusal(), Some(RefusalCode::NotFound));
+        assert!(began.elapsed() >= second * 15, "{:?}", began.elapsed());
     }
 }
 

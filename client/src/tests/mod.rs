@@ -48,6 +48,7 @@ pub(crate) fn local(data: &Path, seat_dir: Option<&Path>) -> Settings {
         ca_file: None,
         room: RoomChoice::InUse,
         invite: None,
+        reconnect_max: None,
         version: "0.1.0".to_owned(),
     }
 }

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use super::settings;
 use super::weather::Weather;
 use crate::link::{DialError, LinkError};
-use crate::{Client, Error, HubTurn, JoinOutcome, OpenSession, Outage};
+use crate::{Client, Error, HubTurn, JoinOutcome, OpenSession, Outage, Settings};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -83,6 +83,25 @@ async fn who_waits_for_somebody_outlasts_a_hub_that_is_away_for_hours() {
     };
     let ((heard, told), ()) = tokio::join!(waits, speaks);
     assert_eq!((heard, told), (vec!["before".to_owned(), "after".to_owned()], vec!["lost", "back"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_nobody_gives_a_hub_up_that_died_between_two_calls() {
+    let weather = Weather::new(1, 1, 0, 0);
+    let home = tempfile::tempdir().unwrap();
+    let reconnect_max = Some(Duration::from_secs(5));
+    let at = settings(home.path(), "app", &weather.origin(0));
+    let mut client = Client::connect(Settings { insecure: true, reconnect_max, ..at }, None).await.unwrap();
+    client.status("cli").await.unwrap();
+    let calls = async {
+        sleep(MINUTE).await;
+        let began = Instant::now();
+        (client.status("cli").await, began.elapsed())
+    };
+    let ((status, took), ()) = tokio::join!(calls, weather.kill_hub(HOUR));
+    assert_eq!(status.unwrap_err().code(), "hub_unreachable");
+    assert_eq!(took.as_secs(), 5);
+    client.status("cli").await.unwrap();
 }
 
 fn unreachable() -> Error {

@@ -21,6 +21,7 @@ pub(crate) fn settings(home: &Path, name: &str, hub: HubAddress) -> Settings {
         ca_file: None,
         room: RoomChoice::InUse,
         invite: None,
+        reconnect_max: None,
         version: "0.1.0".to_owned(),
     }
 }

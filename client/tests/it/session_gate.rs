@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use client::report::text;
-use client::{Asked, OpenSession};
+use client::{Asked, Client, OpenSession, Settings};
 
 use crate::scene::{Scene, about, opened};
 
@@ -42,7 +42,9 @@ async fn who_was_decided_about_is_told_as_such_and_no_longer_as_one_who_asks() {
 #[tokio::test]
 async fn only_who_can_be_asked_asks_the_hub_who_waits() {
     let scene = Scene::open();
-    let mut ana = scene.owner("app").await;
+    let reconnect_max = Some(Duration::from_millis(100));
+    let at = Settings { reconnect_max, ..scene.settings("ana", "app") };
+    let mut ana = Client::connect(at, None).await.unwrap();
     let home = ana.home().await.unwrap();
     assert_eq!(ana.pending(home).await.unwrap(), []);
     let key = opened(&mut ana, about("ship it")).await;
@@ -56,6 +58,7 @@ async fn only_who_can_be_asked_asks_the_hub_who_waits() {
     assert_eq!(carl.pending(room).await.unwrap_err().code(), "not_found");
     scene.hub.kill();
     assert_eq!(ben.pending(room).await.unwrap(), [], "no hub was asked");
+    assert_eq!(ana.pending(room).await.unwrap_err().code(), "hub_unreachable", "which is no empty list");
 }
 
 #[tokio::test]
