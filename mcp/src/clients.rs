@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
 use crate::host::{Host, Problem, Purpose};
-use crate::limits::{CALLS_MAX, IDLE_CLIENTS_MAX, NOTES_MAX};
+use crate::limits::{CALLS_MAX, IDLE_CLIENTS_MAX, NOTES_MAX, RECONNECT_TIME_MAX};
 
 /// The connections of a server.
 pub(crate) struct Clients {
@@ -50,7 +50,9 @@ impl Clients {
     pub(crate) async fn lend(self: &Arc<Self>, purpose: Purpose) -> Result<Lent, Problem> {
         let slots = Arc::clone(&self.slots);
         let slot = slots.acquire_owned().await.expect("the slots are never closed");
-        let settings = self.settings(purpose).await?;
+        let mut settings = self.settings(purpose).await?;
+        // Nobody sees why a call takes so long.
+        settings.reconnect_max = Some(RECONNECT_TIME_MAX);
         let known = settings.invite.is_none().then(|| self.take(&settings)).flatten();
         let client = match known {
             Some(mut client) => {

@@ -34,6 +34,8 @@ pub(crate) const TRANSFER_PROGRESS_EVERY: Duration = Duration::from_millis(250);
 pub(crate) const QUESTION_TIME_MAX: Duration = Duration::from_secs(10 * 60);
 /// How long a reader waits at the least for one whose answer is being written.
 pub(crate) const TURN_WAIT_MIN: Duration = Duration::from_secs(2);
+/// For how long a call that waits for nobody dials a hub again that was lost.
+pub(crate) const RECONNECT_TIME_MAX: Duration = Duration::from_secs(4);
 /// After which time is tried again what a watch or the joining at the start could not do.
 pub(crate) const AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// How long the end of a server waits for cursors that are being moved.

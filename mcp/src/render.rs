@@ -287,7 +287,7 @@ mod tests {
         let id = AgentKey::from_seed(&[3; 32]).public();
         let mut request = JoinRequest {
             id,
-            name: "bob: ada/app".to_owned(),
+            name: "bob, ada/app".to_owned(),
             words: "one two three four five six".to_owned(),
             key: InviteKey::from_seed(&[4; 32]).public(),
             first_seen: 0,
@@ -295,7 +295,7 @@ mod tests {
             auto: false,
             was_removed: true,
         };
-        let expected = "asks to join: \"bob: ada/app\" (words: one two three four five six); WARNING: this one was put out of the \
+        let expected = "asks to join: \"bob, ada/app\" (words: one two three four five six); WARNING: this one was put out of the \
                         session before; WARNING: the name can be taken for ada/app, who is somebody else";
         assert_eq!(pending(&[request.clone()]), expected);
         request.confusable_with = vec!["n".repeat(100); 64];
