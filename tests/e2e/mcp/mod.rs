@@ -2,6 +2,7 @@
 
 mod agent;
 mod bad_input;
+mod beside;
 mod door;
 mod handing;
 mod reading;
