@@ -1,7 +1,5 @@
 """Claude Code, logged out: `claude mcp list`, and a turn of its model by way of print mode."""
 
-import json
-
 from scenario import host
 from world import INSTALLED, holds
 
@@ -15,11 +13,6 @@ def prepare(person, _model):
     (person.home.parent / "bin/claude").symlink_to(program)
 
 
-def by_hand(person):
-    server = {"type": "stdio", "command": "git-parler", "args": ["mcp"], "env": {}}
-    (person.home / ".claude.json").write_text(json.dumps({"mcpServers": {"parler": server}}))
-
-
 def connected(person):
     holds(person.run("claude", "mcp", "list").stdout, "parler: ", "✔ Connected")
 
@@ -31,4 +24,4 @@ def command(_person, model):
     return ["claude", "-p", "what is new?", "--allowedTools", allowed, "--model", "claude-fake"], more
 
 
-host("claude", prepare, by_hand, connected, command, wired_as="claude-code")
+host("claude", prepare, connected, command, wired_as="claude-code")

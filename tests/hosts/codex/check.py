@@ -21,11 +21,6 @@ def prepare(person, model):
     (person.home / ".codex/config.toml").write_text(MODEL.format(url=model.url))
 
 
-def by_hand(person):
-    with (person.home / ".codex/config.toml").open("a") as settings:
-        settings.write('\n[mcp_servers.parler]\ncommand = "git-parler"\nargs = ["mcp"]\n')
-
-
 def connected(person):
     words = [INSTALLED / "node_modules/.bin/codex", "app-server"]
     streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
@@ -52,4 +47,4 @@ def command(_person, _model):
     return ["codex", "exec", "-c", approved, "what is new?"], {}
 
 
-host("codex", prepare, by_hand, connected, command)
+host("codex", prepare, connected, command)

@@ -18,12 +18,6 @@ def prepare(person, model):
     (person.home / ".gemini/settings.json").write_text(json.dumps(settings, indent=2))
 
 
-def by_hand(person):
-    file = person.home / ".gemini/settings.json"
-    settings = json.loads(file.read_text()) | {"mcpServers": {"parler": {"command": "git-parler", "args": ["mcp"]}}}
-    file.write_text(json.dumps(settings, indent=2))
-
-
 def connected(person):
     run = person.run("gemini", "mcp", "list")
     holds(run.stdout + run.stderr, "✓ parler: ", "Connected")
@@ -33,4 +27,4 @@ def command(_person, _model):
     return ["gemini", "--approval-mode", "yolo", "-m", "gemini-2.5-flash", "-p", "what is new?"], {}
 
 
-host("gemini", prepare, by_hand, connected, command)
+host("gemini", prepare, connected, command)

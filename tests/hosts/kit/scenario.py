@@ -5,12 +5,12 @@ from fake_model import FakeModel
 from world import INSTALLED, World, check, equal, holds
 
 
-def host(name, prepare, by_hand, connected, command, wired_as=None):
+def host(name, prepare, connected, command, wired_as=None):
     """Runs the checks of a host.
 
     `prepare(person, model)` writes its settings. The server is added to them by `git parler connect`, to which the host is
-    `wired_as`, and in a program that has no such command `by_hand(person)`. `connected(person)` looks whether the host gets on with
-    the server; `command(person, model)` is what has it ask its model, with what it needs in the environment.
+    `wired_as`. `connected(person)` looks whether the host gets on with the server; `command(person, model)` is what has it ask its
+    model, with what it needs in the environment.
     """
     with World() as world:
         ada = world.person("ada")
@@ -27,7 +27,8 @@ def host(name, prepare, by_hand, connected, command, wired_as=None):
         ])
         prepare(ada, model)
         with check(f"{name}: is wired"):
-            wire(wired_as or name, ada, by_hand)
+            told = ada.parler("connect", "--host", wired_as or name)
+            equal([(of["host"], of["state"]) for of in told["hosts"]], [(wired_as or name, "added")])
         with check(f"{name}: is connected"):
             connected(ada)
         before = ada.snapshot()
@@ -42,21 +43,13 @@ def host(name, prepare, by_hand, connected, command, wired_as=None):
             holds(shown[0], theirs[:12], "look at this, please", "made in the other worktree")
         with check(f"{name}: parler_fetch shows what was handed over"):
             holds(shown[1], theirs[:12], tip[:12], "made in the other worktree", "parler apply", "theirs")
+        with check(f"{name}: the repository is as it was"):
+            equal(ada.snapshot(), before)
         with check(f"{name}: parler_push hands over"):
             listed = other.parler("list")["handoffs"]
             ours = next((handoff for handoff in listed if handoff["summary"] == "from the agent"), None)
             equal(ours and (ours["author"]["name"], ours["commits"]), ("ada", 1))
             holds(shown[2], ours["id"][:12])
+            # The other worktree has its references in the same repository, so that it changes only here.
             other.parler("apply", ours["id"])
             equal(other.git("show", "-s", "--format=%s", f"refs/parler/{ours['id'][:12]}").strip(), "made by the agent")
-        with check(f"{name}: the repository is as it was"):
-            equal({file: bytes for file, bytes in ada.snapshot().items() if not file.startswith(".git/")},
-                  {file: bytes for file, bytes in before.items() if not file.startswith(".git/")})
-
-
-def wire(name, person, by_hand):
-    """Adds the server to the host's settings."""
-    if person.run("git-parler", "connect", "--help", must=False).returncode == 0:
-        person.parler("connect", "--host", name)
-    else:
-        by_hand(person)

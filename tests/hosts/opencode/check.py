@@ -17,16 +17,7 @@ def prepare(person, model):
     program = next(INSTALLED.glob("node_modules/opencode-*/bin/opencode"))
     (person.home.parent / "bin/opencode").symlink_to(program)
     (person.home / ".config/opencode").mkdir(parents=True)
-    write(person, settings | {"provider": {"fake": provider}})
-
-
-def by_hand(person):
-    settings = json.loads((person.home / ".config/opencode/opencode.json").read_text())
-    server = {"type": "local", "command": ["git-parler", "mcp"], "enabled": True}
-    write(person, settings | {"mcp": {"parler": server}})
-
-
-def write(person, settings):
+    settings |= {"provider": {"fake": provider}}
     (person.home / ".config/opencode/opencode.json").write_text(json.dumps(settings, indent=2))
 
 
@@ -39,4 +30,4 @@ def command(_person, _model):
     return ["opencode", "run", "what is new?"], {}
 
 
-host("opencode", prepare, by_hand, connected, command)
+host("opencode", prepare, connected, command)
