@@ -12,6 +12,7 @@ use rmcp::service::{RoleServer, RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::limits::SETTLE_TIME_MAX;
 
@@ -89,10 +90,12 @@ impl Deliveries {
     }
 }
 
-/// A transport that tells when an answer was written.
+/// A transport that tells when an answer was written, and when nothing can be written any more.
 pub(crate) struct Telling<T> {
     pub(crate) inner: T,
     pub(crate) deliveries: Deliveries,
+    /// Cancelled by the first failure: whom nothing reaches is not served.
+    pub(crate) ends: CancellationToken,
 }
 
 impl<T: Transport<RoleServer> + 'static> Transport<RoleServer> for Telling<T> {
@@ -106,9 +109,9 @@ impl<T: Transport<RoleServer> + 'static> Transport<RoleServer> for Telling<T> {
             JsonRpcMessage::Response(response) => Some(response.id.clone()),
             _ => None,
         };
-        let (written, deliveries) = (self.inner.send(item), self.deliveries.clone());
+        let (written, deliveries, ends) = (self.inner.send(item), self.deliveries.clone(), self.ends.clone());
         async move {
-            written.await?;
+            written.await.inspect_err(|_| ends.cancel())?;
             if let Some(request) = answered {
                 deliveries.written(&request);
             }
@@ -180,7 +183,9 @@ mod tests {
         });
         deliveries.begin(request.clone(), Delivery { turn, then });
         let (tell, told) = oneshot::channel();
-        let mut transport = Telling { inner: Slow(Some(told)), deliveries: deliveries.clone() };
+        let ends = CancellationToken::new();
+        let mut transport =
+            Telling { inner: Slow(Some(told)), deliveries: deliveries.clone(), ends: ends.clone() };
         if let Fate::CancelledBefore = fate {
             deliveries.cancelled(&request);
         }
@@ -199,6 +204,7 @@ mod tests {
         tell.send(if let Fate::Failed = fate { Err(io::Error::other("gone")) } else { Ok(()) }).unwrap();
         // How it ended is what the transport says.
         sending.await.unwrap().ok();
+        assert_eq!(ends.is_cancelled(), matches!(fate, Fate::Failed));
         deliveries.settle().await;
         let turns = deliveries.turns.lock().unwrap();
         (moved.load(Ordering::Relaxed), turns[&room].try_lock().is_ok())

@@ -70,7 +70,8 @@ where
             None
         }
     };
-    let served = match server.clone().serve_with_ct(Telling { inner, deliveries }, ends).await {
+    let transport = Telling { inner, deliveries, ends: ends.clone() };
+    let served = match server.clone().serve_with_ct(transport, ends).await {
         Ok(running) => {
             running.waiting().await.map(drop).map_err(|error| ServeError::Io(io::Error::other(error)))
         }

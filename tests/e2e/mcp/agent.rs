@@ -2,6 +2,9 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -12,17 +15,20 @@ const OLDER: &str = "2025-11-25";
 /// The stateless one.
 const NEWER: &str = "2026-07-28";
 
+/// What takes longer than this comes no more, however busy the machine is.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// A server, and the host that speaks to it.
 pub(crate) struct Agent {
     child: Child,
     input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
+    output: Receiver<String>,
     newest: u64,
     is_newer: bool,
     capabilities: Value,
     /// What came that was no answer, oldest first.
     pub(crate) heard: Vec<Value>,
-    /// Answers what the server asks the human; without it nothing is declared.
+    /// How the host answers what the server asks the human, as a message has it; without it nothing is declared.
     human: Option<Value>,
 }
 
@@ -39,16 +45,38 @@ impl Agent {
 
     /// Starts the server for a host whose human answers every question with `human`, an `ElicitResult`.
     pub(crate) fn with_human(person: &Person<'_>, is_newer: bool, human: Value) -> Self {
-        Self::start(person, is_newer, Some(human))
+        Self::start(person, is_newer, Some(answering("result", human)))
+    }
+
+    /// Starts the server for a host of the older era that answers every question to its human with an error of its own.
+    pub(crate) fn that_fails_to_ask(person: &Person<'_>, error: Value) -> Self {
+        Self::start(person, false, Some(answering("error", error)))
+    }
+
+    /// Starts the server for a host of the newer era that hears nothing: whatever the server writes finds nobody.
+    pub(crate) fn deaf(person: &Person<'_>) -> Self {
+        Self::of(person, true, None, |output| {
+            drop(output);
+            channel().1
+        })
     }
 
     fn start(person: &Person<'_>, is_newer: bool, human: Option<Value>) -> Self {
+        Self::of(person, is_newer, human, lines)
+    }
+
+    fn of(
+        person: &Person<'_>,
+        is_newer: bool,
+        human: Option<Value>,
+        hears: impl FnOnce(ChildStdout) -> Receiver<String>,
+    ) -> Self {
         let mut command = person.command(crate::PROGRAM);
         command.arg("mcp").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().expect("the program starts");
-        let (input, output) = (child.stdin.take(), child.stdout.take().expect("it was asked for"));
+        let (input, output) = (child.stdin.take(), hears(child.stdout.take().expect("it was asked for")));
         let capabilities = human.as_ref().map_or(json!({}), |_| json!({ "elicitation": {} }));
-        let (newest, heard, output) = (0, Vec::new(), BufReader::new(output));
+        let (newest, heard) = (0, Vec::new());
         let mut agent = Self { child, input, output, newest, is_newer, capabilities, heard, human };
         if !is_newer {
             let client = json!({ "name": "host", "version": "1" });
@@ -89,12 +117,16 @@ impl Agent {
         id
     }
 
-    /// Reads the next line.
+    /// Reads the next line, which has to come before patience ends.
     fn read(&mut self) -> Value {
-        let mut line = String::new();
-        let read = self.output.read_line(&mut line).expect("the server writes text");
-        assert!(read > 0, "the server has ended");
-        serde_json::from_str(&line).expect("a line is JSON")
+        let line = self.output.recv_timeout(PATIENCE);
+        assert_ne!(line, Err(RecvTimeoutError::Timeout), "the server says nothing; heard: {:?}", self.heard);
+        serde_json::from_str(&line.expect("the server has not ended")).expect("a line is JSON")
+    }
+
+    /// Begins to call a tool and returns the number of the request.
+    pub(crate) fn begin_call(&mut self, tool: &str, arguments: &Value) -> u64 {
+        self.begin("tools/call", json!({ "name": tool, "arguments": arguments }))
     }
 
     /// Waits for the answer to a request. What the server asks meanwhile, the human answers.
@@ -110,8 +142,9 @@ impl Agent {
                 return message;
             }
             if message["method"] == "elicitation/create" {
-                let human = self.human.clone().expect("only who declared it is asked");
-                self.say(&json!({ "jsonrpc": "2.0", "id": message["id"], "result": human }));
+                let mut said = self.human.clone().expect("only who declared it is asked");
+                said["id"] = message["id"].clone();
+                self.say(&said);
             }
             self.heard.push(message);
         }
@@ -148,7 +181,7 @@ impl Agent {
             if result["resultType"] != "input_required" {
                 return result;
             }
-            let human = self.human.clone().expect("only who declared it is asked");
+            let human = &self.human.as_ref().expect("only who declared it is asked")["result"];
             let asked = result["inputRequests"].as_object().expect("questions");
             let answers = asked.keys().map(|name| (name.clone(), human.clone()));
             params["inputResponses"] = Value::Object(answers.collect());
@@ -180,7 +213,20 @@ impl Agent {
     /// Ends the input, and returns the exit code.
     pub(crate) fn end(mut self) -> Option<i32> {
         drop(self.input.take());
-        self.child.wait().expect("a process of ours").code()
+        self.ends()
+    }
+
+    /// Waits for the server to end by itself, and returns the exit code.
+    pub(crate) fn ends(&mut self) -> Option<i32> {
+        let ended = until("the server ends", || self.child.try_wait().expect("a process of ours"));
+        ended.code()
+    }
+
+    /// Ends the input, and returns what the server still says.
+    pub(crate) fn rest(mut self) -> Vec<Value> {
+        drop(self.input.take());
+        assert_eq!(self.ends(), Some(0));
+        self.output.iter().map(|line| serde_json::from_str(&line).expect("a line is JSON")).collect()
     }
 }
 
@@ -190,5 +236,35 @@ impl Drop for Agent {
         // It may have ended before.
         self.child.kill().ok();
         self.child.wait().ok();
+    }
+}
+
+/// Returns an answer as messages have it, without its number.
+fn answering(kind: &str, said: Value) -> Value {
+    let mut answer = json!({ "jsonrpc": "2.0" });
+    answer[kind] = said;
+    answer
+}
+
+/// Reads the lines of a server, so that who waits for one can give up.
+fn lines(output: ChildStdout) -> Receiver<String> {
+    let (tell, told) = channel();
+    // It ends with the output, or with who listens.
+    thread::spawn(move || {
+        let lines = BufReader::new(output).lines().map_while(Result::ok);
+        lines.map(|line| tell.send(line)).take_while(Result::is_ok).count()
+    });
+    told
+}
+
+/// Tries something until it comes to something, or patience ends.
+pub(crate) fn until<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = attempt() {
+            return found;
+        }
+        assert!(began.elapsed() < PATIENCE, "in vain: {what}");
+        thread::yield_now();
     }
 }

@@ -8,7 +8,8 @@ use crate::people::People;
 #[test]
 fn wrong_arguments_are_told_by_their_name() {
     let people = People::new();
-    let mut agent = Agent::older(&people.ada());
+    let ada = people.ada();
+    let mut agent = Agent::older(&ada);
     for (tool, arguments, part) in [
         ("parler_send", json!({ "text": "x", "to": "y" }), "unknown field `to`"),
         ("parler_send", json!({}), "missing field `text`"),
@@ -27,6 +28,9 @@ fn wrong_arguments_are_told_by_their_name() {
         let told = agent.refused(tool, &arguments);
         assert!(told.starts_with("error: ") && told.contains(part), "{tool} {arguments}: {told}");
     }
+    let id = ada.answer(&["push", "--base", &people.two.base])["id"].clone();
+    let told = agent.refused("parler_fetch", &json!({ "id": id, "repo": "/" }));
+    assert!(told.contains("(not_a_repository)"), "{told}");
     let unknown = agent.ask("tools/call", json!({ "name": "parler_apply", "arguments": {} }));
     assert_eq!(unknown["error"]["code"], -32602);
     let malformed = agent.ask("tools/call", json!({ "arguments": [] }));
@@ -42,9 +46,12 @@ fn a_text_beyond_every_bound_is_refused_and_the_next_call_is_served() {
     assert!(told.contains("(too_large)"), "{told}");
     let told = agent.refused("parler_open_session", &json!({ "recap": "x".repeat(2_000_000) }));
     assert!(told.contains("the recap has 2000000 bytes") && told.contains("(too_large)"), "{told}");
-    // A line beyond the bound of lines, and lines that are no JSON.
-    let huge = json!({ "name": "parler_send", "arguments": { "text": "x".repeat(10_000_000) } });
-    agent.begin("tools/call", huge);
+    let told = agent.refused("parler_send", &json!({ "text": "x".repeat(10_000_000) }));
+    assert!(told.contains("(too_large)"), "{told}");
+    // Beyond what one line may have, and lines that are no JSON.
+    let huge = agent.begin_call("parler_send", &json!({ "text": "x".repeat(20_000_000) }));
+    let answer = agent.answer(huge);
+    assert!(answer["error"]["code"].is_i64() && answer["result"].is_null(), "{answer}");
     agent.say_text("{");
     agent.say_text("");
     assert_eq!(agent.call("parler_status", &json!({}))["unread"], 0);
@@ -102,7 +109,7 @@ fn a_session_that_has_ended_and_a_key_that_admits_nobody_are_told() {
     ada.says(&["close"]);
     let mut owner = Agent::older(&ada);
     let told = owner.refused("parler_send", &json!({ "text": "anybody?", "session": room }));
-    assert!(told.contains("(closed)"), "{told}");
+    assert!(told.contains("(closed)") && told.contains("\nhint: "), "{told}");
     let told = Agent::older(&people.other("eve")).refused("parler_join_session", &json!({ "key": key }));
     assert!(told.contains("(key_refused)"), "{told}");
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Agent;
+use super::{Agent, until};
 use crate::people::{People, Person, texts};
 
 /// What a human answers.
@@ -77,6 +77,21 @@ fn what_a_host_says_with_nobody_there_is_no_no() {
 }
 
 #[test]
+fn a_host_that_could_ask_and_failed_leaves_the_request_waiting_whatever_agents_may() {
+    for human in ["error", "decline"] {
+        let people = People::new();
+        let (ada, bob) = (people.ada(), people.bob());
+        people.two.env.git(&people.two.ahead, ["config", "parler.mcp.agentMayApprove", "true"]);
+        let mut owner = match human {
+            "error" => Agent::that_fails_to_ask(&ada, json!({ "code": -32603, "message": "no window" })),
+            action => Agent::with_human(&ada, false, json!({ "action": action })),
+        };
+        let outcome = undecided(&ada, &mut owner, &mut Agent::older(&bob));
+        assert_eq!(outcome, ("pending".to_owned(), true), "{human}");
+    }
+}
+
+#[test]
 fn where_the_host_cannot_ask_the_human_is_told_what_to_run() {
     let people = People::new();
     let (ada, bob) = (people.ada(), people.bob());
@@ -88,6 +103,8 @@ fn where_the_host_cannot_ask_the_human_is_told_what_to_run() {
     assert_eq!(ada.answer(&["requests"])["requests"].as_array().unwrap().len(), 1);
     let args: Vec<_> = command.strip_prefix("git parler ").unwrap().split(' ').collect();
     assert_eq!(ada.says(&args), "bob/behind is a member now\n");
+    let again = owner.call("parler_approve_join", &json!({ "joiner": words, "decision": "approve" }));
+    assert_eq!((&again["state"], &again["joiner"]["name"]), (&json!("member"), &json!("bob/behind")));
 }
 
 #[test]
@@ -162,20 +179,17 @@ fn a_key_in_the_environment_asks_to_join_by_itself() {
     bob.set("PARLER_SESSION_KEY", &key);
     let mut joiner = Agent::older(&bob);
     // It asks as soon as it runs, whether the agent does anything or not.
-    let words = loop {
-        let requests = ada.answer(&["requests"]);
-        if let Some(words) = requests["requests"][0]["words"].as_str() {
-            break words.to_owned();
-        }
-    };
+    let words = until("it asks to join", || {
+        ada.answer(&["requests"])["requests"][0]["words"].as_str().map(str::to_owned)
+    });
     let status = joiner.result("parler_status", &json!({}));
     let told = status["content"][0]["text"].as_str().unwrap_or_default();
     assert!(told.contains(&words), "{status}");
     ada.says(&["approve", &words]);
-    let joined = joiner.call("parler_recv", &json!({ "wait": 20, "session": bob_session(&ada) }));
-    assert_eq!(texts(&joined), ["ada/ahead: so far"]);
-}
-
-fn bob_session(ada: &Person<'_>) -> String {
-    ada.answer(&["status"])["session"].as_str().expect("a session")[..12].to_owned()
+    // The session is in use from then on, without a word of the agent's. Until then the server is at home.
+    let joined = until("it has joined", || {
+        let heard = texts(&joiner.call("parler_recv", &json!({})));
+        (!heard.is_empty()).then_some(heard)
+    });
+    assert_eq!(joined, ["ada/ahead: so far"]);
 }

@@ -1,9 +1,11 @@
 //! Handing over between two agents, from the opening of a session to what their people do, and never more than that.
 
+use kit::Line;
 use serde_json::json;
 
 use super::Agent;
 use crate::people::{People, texts};
+use crate::served::Served;
 
 #[test]
 fn two_agents_hand_code_over_and_a_person_takes_it_in() {
@@ -54,76 +56,46 @@ fn two_agents_hand_code_over_and_a_person_takes_it_in() {
     assert_eq!((owner.end(), joiner.end()), (Some(0), Some(0)));
 }
 
-#[test]
-fn no_call_changes_a_repository_whatever_its_arguments() {
-    let people = People::new();
-    let (ada, bob) = (people.ada(), people.bob());
-    let key = ada.opens(&[]);
-    bob.joins(&key, &ada);
-    let id = ada.answer(&["push", "--base", &people.two.base])["id"].as_str().unwrap().to_owned();
-    for repository in [&people.two.behind, &people.two.ahead] {
-        crate::two::set_traps(&repository.join(".git"));
-    }
-    let before = [&people.two.behind, &people.two.ahead].map(kit::Snapshot::of);
-    let elsewhere = people.two.ahead.to_str().unwrap().to_owned();
-    let words = [
-        "HEAD",
-        "--upload-pack=touch x",
-        "-o/etc/passwd",
-        "../../etc",
-        "main..HEAD",
-        "refs/heads/main:refs/heads/evil",
-        "a\nb",
-        "\u{0}",
-        "$(touch x)",
-        "@{-1}",
-        ":/two",
-        "HEAD^{/x}",
-        &elsewhere,
-        &id,
-        "",
-        "home",
-    ];
-    let mut agent = Agent::newer(&bob);
-    for word in words {
-        for (tool, arguments) in [
-            ("parler_push", json!({ "base": word })),
-            ("parler_push", json!({ "rev": word })),
-            ("parler_push", json!({ "repo": word })),
-            ("parler_push", json!({ "summary": word, "base": "HEAD~1", "session": word })),
-            ("parler_fetch", json!({ "id": word })),
-            ("parler_fetch", json!({ "id": id, "repo": word })),
-            ("parler_send", json!({ "text": word, "session": word })),
-            ("parler_recv", json!({ "session": word })),
-            ("parler_join_session", json!({ "key": word })),
-            ("parler_approve_join", json!({ "joiner": word, "decision": "approve" })),
-            ("parler_status", json!({ "session": word })),
-        ] {
-            agent.result(tool, &arguments);
-        }
-    }
-    agent.call("parler_open_session", &json!({ "recap": "x", "topic": "$(touch x)" }));
-    for (snapshot, name) in before.iter().zip(["behind", "ahead"]) {
-        assert_eq!(snapshot.differences(), [""; 0], "{name}");
-    }
+/// Commits a file that takes its time on the way.
+fn commits_something_big(people: &People) {
+    people.two.env.commit(&people.two.ahead, "big", kit::Random::new(7).bytes(8 << 20), "big");
 }
 
 #[test]
 fn a_transfer_that_is_cancelled_leaves_nothing_and_the_next_one_goes_through() {
     let people = People::new();
-    let ada = people.ada();
-    let big: Vec<u8> = kit::Random::new(7).bytes(8 * 1024 * 1024);
-    std::fs::write(people.two.ahead.join("big"), big).unwrap();
-    people.two.env.git(&people.two.ahead, ["add", "big"]);
-    people.two.env.git(&people.two.ahead, ["commit", "--quiet", "-m", "big"]);
+    let env = &people.two.env;
+    let line = Line::new(1, u64::MAX);
+    let origin = line.origin();
+    let (_hub, address) = Served::listening(env, &env.path("behind a line"), &["--url", &origin]);
+    line.aim(address);
+    let mut ada = people.ada();
+    ada.set("PARLER_HUB", &origin);
+    commits_something_big(&people);
     let mut agent = Agent::older(&ada);
-    let call = json!({ "name": "parler_push", "arguments": { "base": "HEAD~1" } });
-    let pushing = agent.begin("tools/call", call);
+    agent.call("parler_status", &json!({}));
+    // It begins and comes to no end.
+    line.stop_after(1 << 20);
+    let params = json!({
+        "name": "parler_push", "arguments": { "base": "HEAD~1" }, "_meta": { "progressToken": "t" },
+    });
+    let pushing = agent.begin("tools/call", params);
+    let progress = agent.notified("notifications/progress");
+    assert!(progress["params"]["progress"].as_f64().unwrap() > 0.0, "{progress}");
     agent.cancel(pushing);
+    // What is said later is answered, so that the end of the call has been heard.
+    agent.ask("prompts/list", json!({}));
+    line.go_on();
+    let listed = ada.answer(&["list", "--all"]);
+    assert_eq!(listed["handoffs"], json!([]));
+    let spooled = || std::fs::read_dir(ada.home().join("spool")).unwrap().count();
+    assert_eq!(spooled(), 0);
     let pushed = agent.call("parler_push", &json!({ "base": "HEAD~1" }));
-    assert_eq!(pushed["commits"], 1);
-    let spooled = std::fs::read_dir(ada.home().join("spool")).unwrap().count();
-    assert_eq!(spooled, 0);
+    assert_eq!((&pushed["commits"], &pushed["deduplicated"]), (&json!(1), &json!(false)));
+    assert!(
+        !agent.heard.iter().any(|message| message["id"] == pushing && message["result"]["isError"] == false)
+    );
+    assert_eq!(spooled(), 0);
     let listed = ada.answer(&["list", "--all"]);
     assert_eq!(listed["handoffs"].as_array().unwrap().len(), 1);
 }

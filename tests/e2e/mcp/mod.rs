@@ -5,10 +5,12 @@ mod bad_input;
 mod beside;
 mod door;
 mod handing;
+mod hostile;
 mod reading;
 mod resources;
+mod weather;
 
-pub(crate) use agent::Agent;
+pub(crate) use agent::{Agent, until};
 
 /// Returns the path of a file that is compared with what the server says.
 pub(crate) fn golden(name: &str) -> std::path::PathBuf {

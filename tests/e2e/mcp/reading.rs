@@ -57,8 +57,8 @@ fn a_wait_that_is_cancelled_leaves_the_message_for_the_next_call() {
         let mut agent = if is_newer { Agent::newer(&bob) } else { Agent::older(&bob) };
         agent.call("parler_recv", &json!({}));
         for round in 0..3 {
-            let call = json!({ "name": "parler_recv", "arguments": { "wait": 50 } });
-            let waiting = agent.begin("tools/call", call);
+            let arguments = json!({ "wait": 50 });
+            let waiting = agent.begin_call("parler_recv", &arguments);
             agent.cancel(waiting);
             let text = format!("{is_newer} {round}");
             ada.says(&["send", &text]);
@@ -81,11 +81,19 @@ fn ten_calls_at_once_give_each_message_to_one_of_them() {
     let calls: Vec<_> = (0..10)
         .map(|_| agent.begin("tools/call", json!({ "name": "parler_recv", "arguments": {} })))
         .collect();
-    let mut all: Vec<String> = Vec::new();
+    let (mut all, mut given_up): (Vec<String>, _) = (Vec::new(), 0);
     for call in calls {
         let answer = agent.answer(call);
-        assert_eq!(answer["result"]["isError"], false, "{answer}");
-        all.extend(texts(&answer["result"]["structuredContent"]));
+        if answer["result"]["isError"] == true {
+            // On a busy machine a call may give up waiting for those that read before it; what it would have read is left.
+            assert!(answer.to_string().contains("(too_many)"), "{answer}");
+            given_up += 1;
+        } else {
+            all.extend(texts(&answer["result"]["structuredContent"]));
+        }
+    }
+    if given_up > 0 {
+        all.extend(texts(&agent.call("parler_recv", &json!({ "wait": 20 }))));
     }
     let mut expected: Vec<_> = (0..60).map(|i| format!("ada/ahead: text {i}")).collect();
     all.sort();

@@ -1,10 +1,10 @@
 //! A line between a client and a hub that breaks: each connection ends after a seeded random number of bytes, or
-//! when a test says so.
+//! when a test says so. It also stops when a test says so, and goes on.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
 /// A TCP port on loopback that joins each connection with one to another port, until it breaks it.
@@ -23,6 +23,19 @@ struct Shared {
     bytes_up: AtomicU64,
     bytes_down: AtomicU64,
     is_over: AtomicBool,
+    /// After how many bytes to the target no more go there, if that was said.
+    stop: Mutex<Option<u64>>,
+    goes_on: Condvar,
+}
+
+impl Shared {
+    /// Waits for as long as nothing goes to the target.
+    fn pass(&self) {
+        let mut stop = lock(&self.stop);
+        while stop.is_some_and(|stop| self.bytes_up.load(Ordering::SeqCst) >= stop) {
+            stop = self.goes_on.wait(stop).unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+    }
 }
 
 impl Line {
@@ -80,6 +93,18 @@ impl Line {
         self.shared.bytes_down.load(Ordering::SeqCst)
     }
 
+    /// Lets about so many more bytes through to the target and then no more, without breaking anything, until
+    /// [`Line::go_on`].
+    pub fn stop_after(&self, bytes: u64) {
+        *lock(&self.shared.stop) = Some(self.bytes_up() + bytes);
+    }
+
+    /// Lets everything through again.
+    pub fn go_on(&self) {
+        *lock(&self.shared.stop) = None;
+        self.shared.goes_on.notify_all();
+    }
+
     /// Breaks every connection that is open.
     pub fn cut_all(&self) {
         for (near, far) in lock(&self.shared.open).drain(..) {
@@ -92,6 +117,7 @@ impl Drop for Line {
     fn drop(&mut self) {
         self.shared.is_over.store(true, Ordering::SeqCst);
         self.cut_all();
+        self.go_on();
         // Wakes the thread that accepts; when nobody listens any more it has ended already.
         TcpStream::connect(self.address).ok();
     }
@@ -122,9 +148,10 @@ fn join(near: TcpStream, shared: &Arc<Shared>, budget: u64) -> io::Result<()> {
     let (up, down) = ((near.try_clone()?, far.try_clone()?), (far.try_clone()?, near.try_clone()?));
     lock(&shared.open).push((near, far));
     let (shared_up, shared_down, budget_up) = (shared.clone(), shared.clone(), budget.clone());
-    let upward = thread::spawn(move || carry(up.0, up.1, &budget_up, &shared_up.bytes_up));
+    let upward =
+        thread::spawn(move || carry(up.0, up.1, &budget_up, &shared_up.bytes_up, || shared_up.pass()));
     thread::spawn(move || {
-        carry(down.0, down.1, &budget, &shared_down.bytes_down);
+        carry(down.0, down.1, &budget, &shared_down.bytes_down, || {});
         // Nothing of it matters any more: both sockets are closed.
         upward.join().ok();
         shared_down.cuts.fetch_add(1, Ordering::SeqCst);
@@ -132,7 +159,7 @@ fn join(near: TcpStream, shared: &Arc<Shared>, budget: u64) -> io::Result<()> {
     Ok(())
 }
 
-fn carry(mut from: TcpStream, mut to: TcpStream, budget: &AtomicU64, carried: &AtomicU64) {
+fn carry(mut from: TcpStream, mut to: TcpStream, budget: &AtomicU64, carried: &AtomicU64, pass: impl Fn()) {
     let mut buffer = vec![0; 4096];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
         let left = budget.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
@@ -140,6 +167,7 @@ fn carry(mut from: TcpStream, mut to: TcpStream, budget: &AtomicU64, carried: &A
         });
         let left = usize::try_from(left.unwrap_or(0)).unwrap_or(usize::MAX);
         let passes = length.min(left);
+        pass();
         carried.fetch_add(passes as u64, Ordering::SeqCst);
         if to.write_all(&buffer[..passes]).is_err() || passes < length {
             break;
@@ -185,5 +213,19 @@ mod tests {
         far.read_exact(&mut [0; 100_000]).unwrap();
         line.cut_all();
         assert!(matches!(near.read(&mut [0]), Ok(0) | Err(_)));
+    }
+
+    #[test]
+    fn a_line_that_stops_goes_on_where_it_was() {
+        let target = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let line = Line::new(3, u64::MAX).to(target.local_addr().unwrap());
+        let mut near = TcpStream::connect(line.origin().trim_start_matches("ws://")).unwrap();
+        let (mut far, _) = target.accept().unwrap();
+        line.stop_after(10_000);
+        near.write_all(&[7; 100_000]).unwrap();
+        far.read_exact(&mut [0; 10_000]).unwrap();
+        assert!(line.bytes_up() < 10_000 + 4096, "{}", line.bytes_up());
+        line.go_on();
+        far.read_exact(&mut [0; 90_000]).unwrap();
     }
 }
