@@ -33,7 +33,19 @@ const UNSPOKEN: [(&str, &[&str]); 5] = [
     ("bundle", &["std::net", "process::Command", "Command::new", "std::env", "io::stdout", "io::stderr"]),
     ("client", &["process::Command", "Command::new", "std::env", "io::stdout", "io::stderr"]),
     ("hub", &["process::Command", "Command::new", "std::env", "io::stdout", "io::stderr"]),
-    ("mcp", &["process", "Command::new", "std::env", "std::fs::", "std::net", "io::stdout", "io::stderr"]),
+    (
+        "mcp",
+        &[
+            "process",
+            "Command::new",
+            "std::env",
+            "std::fs",
+            "tokio::fs",
+            "std::net",
+            "io::stdout",
+            "io::stderr",
+        ],
+    ),
 ];
 
 struct Graph {
