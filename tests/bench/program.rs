@@ -32,7 +32,7 @@ pub(crate) fn mcp(ground: &Ground, table: &mut Table) -> Outcome<()> {
     let (mut first, mut tool, mut memory) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ground.rounds {
         let mut command = ground.env.command(&ground.program);
-        command.arg("mcp").current_dir(ground.env.root()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg("mcp").current_dir(&ground.packed).stdin(Stdio::piped()).stdout(Stdio::piped());
         let began = Instant::now();
         let mut process = command.spawn()?;
         let mut input = process.stdin.take().ok_or("a server without input")?;
