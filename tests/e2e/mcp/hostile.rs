@@ -93,12 +93,7 @@ impl Surroundings {
             names.iter().map(|name| root.join(name)).partition(|path| path.is_dir());
         let read = |path: PathBuf| (path.clone(), fs::read(path).expect("a file of the test's"));
         let (folders, files) = (folders.iter().map(Snapshot::of), files.into_iter().map(read));
-        Self {
-            root: root.to_owned(),
-            names: names.clone(),
-            folders: folders.collect(),
-            files: files.collect(),
-        }
+        Self { root: root.to_owned(), names, folders: folders.collect(), files: files.collect() }
     }
 
     fn names(root: &Path) -> BTreeSet<String> {
