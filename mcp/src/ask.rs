@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::host::Problem;
 use crate::limits::QUESTION_TIME_MAX;
+use crate::server::is_newer;
 
 /// A question to the human.
 #[derive(Debug)]
@@ -81,7 +82,7 @@ impl Asker {
             message: question.text.clone(),
             requested_schema: question.form.clone(),
         };
-        if context.protocol_version().is_some_and(|version| !version.has_initialize()) {
+        if is_newer(context) {
             return self.ask_by_answer(returned, &question, form);
         }
         ask_by_request(context, form).await

@@ -231,10 +231,12 @@ impl ServerHandler for Server {
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
+        let method = request.method.as_str();
+        let of_its_era = if is_newer(&context) { NEWER_METHODS } else { OLDER_METHODS };
         // What is known by its method and not by its parameters comes here as well.
-        if METHODS.contains(&request.method.as_str()) {
+        if METHODS.contains(&method) || of_its_era.contains(&method) {
             let message = format!("{}: the parameters are not of their form", request.method);
             return Err(ErrorData::invalid_params(message, None));
         }
@@ -248,18 +250,23 @@ fn bad_arguments(result: &CallToolResult) -> Option<String> {
     text.text.strip_prefix("failed to deserialize parameters: ").map(str::to_owned)
 }
 
-const METHODS: [&str; 10] = [
+/// Returns whether a request is one of the stateless revision.
+pub(crate) fn is_newer(context: &RequestContext<RoleServer>) -> bool {
+    context.protocol_version().is_some_and(|version| !version.has_initialize())
+}
+
+/// What is served in both eras; and then what in one of them.
+const METHODS: [&str; 7] = [
     "tools/call",
     "tools/list",
     "resources/read",
     "resources/list",
     "resources/templates/list",
-    "resources/subscribe",
-    "resources/unsubscribe",
-    "subscriptions/listen",
     "prompts/get",
     "prompts/list",
 ];
+const OLDER_METHODS: &[&str] = &["resources/subscribe", "resources/unsubscribe"];
+const NEWER_METHODS: &[&str] = &["subscriptions/listen"];
 
 /// What every host tells its model.
 const INSTRUCTIONS: &str = "git parler hands commits between people and agents. parler_push offers commits to the session in use (without one, to \

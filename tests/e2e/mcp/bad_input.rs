@@ -39,6 +39,26 @@ fn wrong_arguments_are_told_by_their_name() {
 }
 
 #[test]
+fn parameters_of_another_form_are_told_and_methods_of_the_other_era_are_none() {
+    let people = People::new();
+    let ada = people.ada();
+    for (is_newer, method, code) in [
+        (false, "tools/call", -32602),
+        (true, "tools/call", -32602),
+        (false, "resources/subscribe", -32602),
+        (true, "resources/subscribe", -32601),
+        (false, "subscriptions/listen", -32601),
+        (true, "subscriptions/listen", -32602),
+        (true, "resources/unsubscribe", -32601),
+        (false, "tools/apply", -32601),
+    ] {
+        let mut agent = if is_newer { Agent::newer(&ada) } else { Agent::older(&ada) };
+        let answer = agent.ask(method, json!({ "uri": 7, "notifications": 7 }));
+        assert_eq!(answer["error"]["code"], code, "{is_newer} {method}: {answer}");
+    }
+}
+
+#[test]
 fn a_text_beyond_every_bound_is_refused_and_the_next_call_is_served() {
     let people = People::new();
     let mut agent = Agent::older(&people.ada());
