@@ -285,20 +285,21 @@ impl Link {
     async fn lost(&self, limit: Option<Duration>) -> Arc<DialError> {
         let Some(limit) = limit else { return std::future::pending().await };
         let mut reach = self.reach.clone();
-        loop {
-            // The driver that does not tell any more answers nobody either, which ends the request.
-            if reach.wait_for(|reach| matches!(reach, Reach::Down(_))).await.is_err() {
-                return std::future::pending().await;
-            }
-            let up = reach.wait_for(|reach| matches!(reach, Reach::Up));
-            if tokio::time::timeout(limit, up).await.is_ok() {
-                continue;
-            }
-            if let Reach::Down(source) = &*reach.borrow() {
-                let cut = || Arc::new(DialError::Fault(ClientFault::Disconnected));
-                return source.clone().unwrap_or_else(cut);
+        // The driver that does not tell any more answers nobody either, which ends the request.
+        while reach.wait_for(|reach| matches!(reach, Reach::Down(_))).await.is_ok() {
+            let up = tokio::time::timeout(limit, reach.wait_for(|reach| matches!(reach, Reach::Up)));
+            match up.await {
+                Ok(Ok(_)) => {}
+                Ok(Err(_)) => break,
+                Err(_) => {
+                    if let Reach::Down(source) = &*self.reach.borrow() {
+                        let cut = || Arc::new(DialError::Fault(ClientFault::Disconnected));
+                        return source.clone().unwrap_or_else(cut);
+                    }
+                }
             }
         }
+        std::future::pending().await
     }
 
     fn unreachable(&self, source: Arc<DialError>) -> LinkError {
