@@ -15,8 +15,7 @@ fn twenty_megabytes_get_through_a_line_that_breaks_and_are_not_sent_twice() {
     let bytes_max = if kit::is_long() { 160 << 10 } else { 3 << 20 };
     let line = Line::new(11, bytes_max);
     let origin = line.origin();
-    let (_hub, address) = Served::listening(&two.env, &two.env.path("hub"), &["--url", &origin]);
-    line.aim(address);
+    let _hub = Served::behind(&line, &two.env, "hub", &[]);
     two.env.git(two.env.root(), ["config", "--global", "parler.hub", &origin]);
     let tip = two.env.commit(&two.ahead, "big.bin", Random::new(12).bytes(20 << 20), "big");
     let pushed = two.push(&["--base", &two.base]);

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Stdio};
 
-use kit::Env;
+use kit::{Env, Line};
 use serde_json::Value;
 
 use crate::PROGRAM;
@@ -43,6 +43,15 @@ impl Served {
         let hub = Self::start(env, folder, options);
         let address = listening(hub.child.id()).expect("a hub listens at one port");
         (hub, address)
+    }
+
+    /// Starts a hub that is reached through `line`, which leads to it from now on.
+    pub(crate) fn behind(line: &Line, env: &Env, folder: &str, options: &[&str]) -> Self {
+        let origin = line.origin();
+        let options = [&["--url", origin.as_str()], options].concat();
+        let (hub, address) = Self::listening(env, &env.path(folder), &options);
+        line.aim(address);
+        hub
     }
 
     /// Makes every flush of a file fail from now on, until what this returns is dropped.

@@ -146,15 +146,10 @@ fn a_hub_whose_disk_fails_ends_without_an_answer() {
 fn a_hub_with_another_key_under_the_same_name_is_not_spoken_to() {
     let two = Two::new();
     let line = Line::new(1, u64::MAX);
-    let url = ["--url", &line.origin()].map(str::to_owned);
-    let options: Vec<_> = url.iter().map(String::as_str).collect();
     use_hub(&two, &line.origin());
-    let serve = |folder: &str| Served::listening(&two.env, &two.env.path(folder), &options);
-    let (_first, address) = serve("hub");
-    line.aim(address);
+    let _first = Served::behind(&line, &two.env, "hub", &[]);
     two.push(&["--base", &two.base]);
-    let (_second, address) = serve("other");
-    line.aim(address);
+    let _second = Served::behind(&line, &two.env, "other", &[]);
     let before = Snapshot::of(&two.behind);
     let run = two.parler(&["apply"]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(128), ""), "{}", run.stderr);
@@ -208,14 +203,8 @@ fn a_hub_killed_under_load_loses_nothing_that_it_answered() {
     let two = Two::new();
     let line = Line::new(2, u64::MAX);
     let raised = ["--blobs-per-agent-hour-max", "100000", "--sends-per-agent-minute-max", "100000"];
-    let origin = line.origin();
-    let options: Vec<&str> = ["--url", &origin].into_iter().chain(raised).collect();
-    use_hub(&two, &origin);
-    let start = || {
-        let (hub, address) = Served::listening(&two.env, &two.env.path("hub"), &options);
-        line.aim(address);
-        hub
-    };
+    use_hub(&two, &line.origin());
+    let start = || Served::behind(&line, &two.env, "hub", &raised);
     let mut hub = start();
     let seats = ["one", "three", "two"].map(|name| {
         two.env.git(&two.ahead, ["worktree", "add", "--quiet", "--detach", &format!("../{name}")]);

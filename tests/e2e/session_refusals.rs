@@ -217,14 +217,11 @@ fn a_session_whose_hub_has_another_key_is_not_spoken_of() {
     let people = People::new();
     let env = &people.two.env;
     let line = Line::new(1, u64::MAX);
-    let origin = line.origin();
-    let (_first, address) = Served::listening(env, &env.path("one"), &["--url", &origin]);
-    line.aim(address);
+    let _first = Served::behind(&line, env, "one", &[]);
     let mut bob = people.bob();
-    bob.set("PARLER_HUB", &origin);
+    bob.set("PARLER_HUB", &line.origin());
     let key = bob.opens(&[]);
-    let (_second, address) = Served::listening(env, &env.path("two"), &["--url", &origin]);
-    line.aim(address);
+    let _second = Served::behind(&line, env, "two", &[]);
     for act in [["send", "hello"].as_slice(), &["recv"], &["join", &key]] {
         assert_eq!(bob.refused(act), (128, "hub_key_changed".to_owned()), "{act:?}");
     }

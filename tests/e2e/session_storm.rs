@@ -35,11 +35,8 @@ impl Storm {
     }
 
     fn start(&self) -> Served {
-        let origin = self.line.origin();
-        let options = ["--open", "--url", &origin, "--sends-per-agent-minute-max", "100000"];
-        let (hub, address) = Served::listening(&self.two.env, &self.two.env.path("hub"), &options);
-        self.line.aim(address);
-        hub
+        let options = ["--open", "--sends-per-agent-minute-max", "100000"];
+        Served::behind(&self.line, &self.two.env, "hub", &options)
     }
 
     fn person(&self, name: &'static str) -> Person<'_> {

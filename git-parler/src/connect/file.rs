@@ -238,6 +238,7 @@ mod tests {
         assert_eq!(fs::read_to_string(&file.path).unwrap(), "ours");
         assert_eq!(fs::read_to_string(file.backup()).unwrap(), "2");
     }
+
     #[test]
     fn a_link_never_leads_to_a_file_that_was_removed() {
         let folder = tempfile::tempdir().unwrap();

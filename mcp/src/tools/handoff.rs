@@ -196,10 +196,7 @@ impl Fetched {
             render::cut_line(&mut reference.name);
             render::cut_line(&mut reference.branch);
         }
-        apply.name = apply.name.take().map(|mut name| {
-            render::cut_line(&mut name);
-            name
-        });
+        apply.name.iter_mut().for_each(render::cut_line);
         render::cut_line(&mut self.summary);
         let (mut of_surface, mut left) = (RESULT_BYTES_MAX / 2, RESULT_BYTES_MAX / 2);
         let cut = [

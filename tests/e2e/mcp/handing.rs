@@ -64,13 +64,10 @@ fn commits_something_big(people: &People) {
 #[test]
 fn a_transfer_that_is_cancelled_leaves_nothing_and_the_next_one_goes_through() {
     let people = People::new();
-    let env = &people.two.env;
     let line = Line::new(1, u64::MAX);
-    let origin = line.origin();
-    let (_hub, address) = Served::listening(env, &env.path("behind a line"), &["--url", &origin]);
-    line.aim(address);
+    let _hub = Served::behind(&line, &people.two.env, "behind a line", &[]);
     let mut ada = people.ada();
-    ada.set("PARLER_HUB", &origin);
+    ada.set("PARLER_HUB", &line.origin());
     commits_something_big(&people);
     let mut agent = Agent::older(&ada);
     agent.call("parler_status", &json!({}));

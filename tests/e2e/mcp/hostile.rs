@@ -82,7 +82,7 @@ impl Outcomes {
 struct Surroundings {
     root: PathBuf,
     names: BTreeSet<String>,
-    folders: Vec<Snapshot>,
+    folders: Vec<(PathBuf, Snapshot)>,
     files: Vec<(PathBuf, Vec<u8>)>,
 }
 
@@ -92,7 +92,8 @@ impl Surroundings {
         let (folders, files): (Vec<_>, Vec<_>) =
             names.iter().map(|name| root.join(name)).partition(|path| path.is_dir());
         let read = |path: PathBuf| (path.clone(), fs::read(path).expect("a file of the test's"));
-        let (folders, files) = (folders.iter().map(Snapshot::of), files.into_iter().map(read));
+        let folders = folders.into_iter().map(|path| (path.clone(), Snapshot::of(path)));
+        let files = files.into_iter().map(read);
         Self { root: root.to_owned(), names, folders: folders.collect(), files: files.collect() }
     }
 
@@ -105,8 +106,8 @@ impl Surroundings {
 
     fn hold(&self) {
         assert_eq!(Self::names(&self.root), self.names);
-        for folder in &self.folders {
-            assert_eq!(folder.differences(), [""; 0], "{folder:.0?}");
+        for (path, folder) in &self.folders {
+            assert_eq!(folder.differences(), [""; 0], "{}", path.display());
         }
         for (path, content) in &self.files {
             assert!(fs::read(path).expect("it is there") == *content, "{}", path.display());

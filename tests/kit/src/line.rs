@@ -190,12 +190,18 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
+    /// Returns a line whose connections live for at most `bytes_max`, and both ends of one.
+    fn joined(bytes_max: u64) -> (Line, TcpStream, TcpStream) {
+        let target = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let line = Line::new(3, bytes_max).to(target.local_addr().unwrap());
+        let near = TcpStream::connect(line.address()).unwrap();
+        let (far, _) = target.accept().unwrap();
+        (line, near, far)
+    }
+
     #[test]
     fn a_line_carries_up_to_its_budget_and_then_breaks() {
-        let target = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let line = Line::new(3, 1000).to(target.local_addr().unwrap());
-        let mut near = TcpStream::connect(line.origin().trim_start_matches("ws://")).unwrap();
-        let (mut far, _) = target.accept().unwrap();
+        let (line, mut near, mut far) = joined(1000);
         let mut got = Vec::new();
         // Refused once the line has broken, which it does in the middle of this.
         near.write_all(&[7; 4096]).ok();
@@ -205,10 +211,7 @@ mod tests {
 
     #[test]
     fn an_unbroken_line_breaks_when_told() {
-        let target = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let line = Line::new(3, u64::MAX).to(target.local_addr().unwrap());
-        let mut near = TcpStream::connect(line.origin().trim_start_matches("ws://")).unwrap();
-        let (mut far, _) = target.accept().unwrap();
+        let (line, mut near, mut far) = joined(u64::MAX);
         near.write_all(&[7; 100_000]).unwrap();
         far.read_exact(&mut [0; 100_000]).unwrap();
         line.cut_all();
@@ -217,10 +220,7 @@ mod tests {
 
     #[test]
     fn a_line_that_stops_goes_on_where_it_was() {
-        let target = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let line = Line::new(3, u64::MAX).to(target.local_addr().unwrap());
-        let mut near = TcpStream::connect(line.origin().trim_start_matches("ws://")).unwrap();
-        let (mut far, _) = target.accept().unwrap();
+        let (line, mut near, mut far) = joined(u64::MAX);
         line.stop_after(10_000);
         near.write_all(&[7; 100_000]).unwrap();
         far.read_exact(&mut [0; 10_000]).unwrap();
