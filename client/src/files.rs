@@ -189,6 +189,20 @@ pub fn create_once(path: &Path, bytes: &[u8]) -> Result<bool, FileError> {
     Ok(true)
 }
 
+/// As [`create_once`], but leaves it to the system when the bytes reach the disk.
+///
+/// # Errors
+/// [`FileError::Io`] when it cannot be written.
+pub(crate) fn create_once_unflushed(path: &Path, bytes: &[u8]) -> Result<bool, FileError> {
+    let mut file = named(parent(path))?;
+    file.write_all(bytes).map_err(FileError::io("write", path))?;
+    match file.persist_noclobber(path) {
+        Ok(_) => Ok(true),
+        Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(e) => Err(FileError::io("create", path)(e.error)),
+    }
+}
+
 /// Puts `bytes` in the place of what is at `path`, by rename, so that a reader sees the old or the new whole.
 ///
 /// # Errors

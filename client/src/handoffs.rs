@@ -62,6 +62,7 @@ impl VerifiedHandoff {
             commits: self.part.commits,
             size: self.part.size,
             seq: self.seq,
+            supersedes: self.part.supersedes,
             state,
         }
     }

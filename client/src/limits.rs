@@ -22,6 +22,15 @@ pub const SPOOL_BUNDLE_AGE_SECONDS_MAX: u64 = 60;
 /// Age in seconds after which a signed message that nobody sends is removed.
 pub const SPOOL_AGE_SECONDS_MAX: u64 = 7 * 24 * 3600;
 
+/// Announcements of one seat that wait to be made; a tip beyond is not noted, and what it brings comes with a later one.
+pub const OUTBOX_ENTRIES_MAX: usize = 1024;
+
+/// Branches of which is remembered what was announced last in a room.
+pub const ANNOUNCED_BRANCHES_MAX: usize = 256;
+
+/// Rooms of which is remembered what a seat announced in them.
+pub const ANNOUNCED_ROOMS_MAX: usize = 64;
+
 /// Age in seconds after which the temporary file of a crashed writer is removed.
 pub const TEMPORARY_AGE_SECONDS_MAX: u64 = 3600;
 

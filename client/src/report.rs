@@ -4,11 +4,13 @@
 //! shown to a person.
 
 mod connect;
+mod hooks;
 mod session;
 pub mod text;
 pub mod when;
 
 pub use connect::{Connect, ConnectProblem, ConnectState, ConnectedHost};
+pub use hooks::{Hooks, HooksGivenUp, HooksHook, HooksState, HooksTrouble};
 pub use session::{
     Decision, Join, JoinRequest, KeyRow, KeyState, Keys, LoggedBundle, LoggedMessage, MessageKind, NewKey,
     Open, Received, RejectedRequest, Requests, RevokedKey, Send, Session, Sessions, Use,
@@ -222,6 +224,10 @@ pub struct ListedHandoff {
     pub size: u64,
     /// The entry in the room's log.
     pub seq: u64,
+    /// The handoff in whose place this one is, as the author stated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub supersedes: Option<BlobId>,
     /// How far it has come here.
     pub state: HandoffState,
 }
@@ -231,6 +237,16 @@ pub struct ListedHandoff {
 pub struct Drop {
     /// The references that were removed.
     pub refs: Vec<String>,
+}
+
+/// Answer of `wait`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Wait {
+    /// The room.
+    #[schemars(with = "String")]
+    pub room: RoomId,
+    /// How many entries are there that this seat has not been shown.
+    pub unread: u64,
 }
 
 /// Answer of `whoami`.

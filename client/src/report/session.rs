@@ -273,6 +273,10 @@ pub struct LoggedBundle {
     pub commits: u64,
     /// The bundle's size in bytes.
     pub size: u64,
+    /// The handoff in whose place this one is, as the author stated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub supersedes: Option<BlobId>,
     /// How far it has come here.
     pub state: HandoffState,
 }

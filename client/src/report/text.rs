@@ -74,6 +74,10 @@ fn handoff(bundle: &LoggedBundle, is_own: bool, paint: &impl Fn(Part, &str) -> S
         commits(bundle.commits),
         size(bundle.size)
     );
+    let what = match &bundle.supersedes {
+        Some(before) => format!("{what} in place of {}", paint(Part::Id, short(&before.to_string()))),
+        None => what,
+    };
     match bundle.state {
         HandoffState::Expired => format!("{what}, which has expired"),
         HandoffState::New | HandoffState::Fetched | HandoffState::Applied if is_own => what,
@@ -186,7 +190,7 @@ pub fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use protocol::frame::JoinerState;
-    use protocol::id::RoomId;
+    use protocol::id::{BlobId, RoomId};
     use protocol::key::{AgentKey, HubKey};
     use protocol::refusal::{Refusal, RefusalCode};
 
@@ -306,12 +310,17 @@ mod tests {
             prerequisites: Vec::new(),
             commits: 2,
             size: 2048,
+            supersedes: None,
             state,
         };
         let of = |state| LoggedMessage { bundle: Some(bundle(state)), ..said(MessageKind::Bundle, None) };
         let what = "7 bob/app handed over 9f2c41aa0b13 \"retry\u{fffd}\" (2 commits, 2.00 KiB)";
         assert_eq!(shown(of(HandoffState::New)), format!("{what}: git parler apply 9f2c41aa0b13\n"));
         assert_eq!(shown(of(HandoffState::Expired)), format!("{what}, which has expired\n"));
+        let mut anew = of(HandoffState::New);
+        anew.bundle.as_mut().unwrap().supersedes = Some(BlobId::from_bytes([7; 32]));
+        let expected = format!("{what} in place of 070707070707: git parler apply 9f2c41aa0b13\n");
+        assert_eq!(shown(anew), expected);
         let own = LoggedMessage { from: Some(agent(9, "me")), ..of(HandoffState::New) };
         assert_eq!(shown(own), format!("{}\n", what.replace("bob/app", "me")));
     }

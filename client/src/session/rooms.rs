@@ -365,9 +365,12 @@ impl Client {
         Ok(self.rooms[&id].topic().map(str::to_owned))
     }
 
-    /// Counts the entries behind a reader's cursor that are not this seat's own. Headers travel only; of very many some
-    /// are counted without a look.
-    pub(crate) async fn unread(&mut self, id: RoomId, reader: &str) -> Result<u64, Error> {
+    /// Counts the entries behind a reader's cursor that are not this seat's own, of a room that was entered. Headers travel only;
+    /// of very many some are counted without a look.
+    ///
+    /// # Errors
+    /// As [`Client::room`].
+    pub async fn unread(&mut self, id: RoomId, reader: &str) -> Result<u64, Error> {
         let own = self.own_acts(id)?;
         let (me, end) = (self.seat.agent(), self.rooms[&id].head().seq);
         let (mut at, mut count) = (self.rooms[&id].cursor(reader), 0);

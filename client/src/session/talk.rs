@@ -217,6 +217,7 @@ impl Client {
             prerequisites: part.prerequisites.clone(),
             commits: part.commits,
             size: part.size,
+            supersedes: part.supersedes,
             state: if self.cache.contains(&part.blob) { HandoffState::Fetched } else { HandoffState::New },
         });
         let (mut kind, text) = match &said.body {
