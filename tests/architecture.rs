@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// A crate, the crates of ours that it may use, and libraries that it must not reach by any way.
-const ARROWS: [(&str, &[&str], &[&str]); 8] = [
+const ARROWS: [(&str, &[&str], &[&str]); 9] = [
     (
         "protocol",
         &[],
@@ -17,15 +17,16 @@ const ARROWS: [(&str, &[&str], &[&str]); 8] = [
     ("bundle", &[], &["tokio", "mio", "rusqlite", "clap", "ed25519-dalek", "tokio-tungstenite", "rustls"]),
     ("client", &["protocol"], &["gix", "gix-pack", "rusqlite", "clap"]),
     ("hub", &["protocol"], &["gix", "gix-pack", "clap", "rustls"]),
+    ("hooks", &[], &["tokio", "mio", "gix", "gix-pack", "rusqlite", "clap"]),
     // Never to apply is a fact of the graph: from here no way leads to where importing lives.
     ("mcp", &["protocol", "client"], &["bundle", "gix", "gix-pack", "gix-odb", "rusqlite", "hub", "clap"]),
-    ("git-parler", &["protocol", "bundle", "client", "hub", "mcp"], &[]),
+    ("git-parler", &["protocol", "bundle", "client", "hooks", "hub", "mcp"], &[]),
     ("kit", &["protocol", "bundle", "client", "hub"], &["clap"]),
     ("fuzz", &[], &["clap"]),
 ];
 
 /// What the product code of a crate never says.
-const UNSPOKEN: [(&str, &[&str]); 5] = [
+const UNSPOKEN: [(&str, &[&str]); 6] = [
     (
         "protocol",
         &["std::fs", "std::net", "std::process", "std::env", "SystemTime", "Instant::now", "std::thread"],
@@ -33,6 +34,7 @@ const UNSPOKEN: [(&str, &[&str]); 5] = [
     ("bundle", &["std::net", "process::Command", "Command::new", "std::env", "io::stdout", "io::stderr"]),
     ("client", &["process::Command", "Command::new", "std::env", "io::stdout", "io::stderr"]),
     ("hub", &["process::Command", "Command::new", "std::env", "io::stdout", "io::stderr"]),
+    ("hooks", &["process::Command", "Command::new", "std::env", "std::net", "io::stdout", "io::stderr"]),
     (
         "mcp",
         &[

@@ -25,6 +25,7 @@ _git_parler ()
 
 const TAIL: &str = r#"	push,*) __git_complete_revlist ;;
 	drop,*) __gitcomp_nl "$(__git for-each-ref --format='%(refname:lstrip=2)' refs/parler | sed 's:/.*::' | sort -u)" ;;
+	hooks,*) __gitcomp "install uninstall status" ;;
 	key,*) __gitcomp "list new revoke" ;;
 	help,*) __gitcomp "$verbs" ;;
 	,*) __gitcomp "$verbs" ;;

@@ -46,6 +46,15 @@ pub(crate) enum Error {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Environment(BTreeMap<OsString, OsString>);
 
+/// A folder of hooks that is not the repository's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HooksPath {
+    /// The folder; a relative one counts from the top of the worktree.
+    pub(crate) path: PathBuf,
+    /// Whether the user's configuration says it, for all repositories.
+    pub(crate) is_of_all: bool,
+}
+
 /// When to use color.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
@@ -94,6 +103,12 @@ pub(crate) struct Settings {
     pub(crate) surface: SurfacePolicy,
     /// Whether an agent's own call may let somebody into a session, where its host cannot ask the human.
     pub(crate) agent_may_approve: bool,
+    /// Whether git's hooks announce commits.
+    pub(crate) are_hooks_enabled: bool,
+    /// Where git looks for hooks, where that is said.
+    pub(crate) hooks_path: Option<HooksPath>,
+    /// Patterns of branches that they do not announce.
+    pub(crate) hooks_exclude: Vec<BString>,
     /// Whether hints are wanted.
     pub(crate) advice: bool,
     /// When to use color.
@@ -191,7 +206,7 @@ impl Settings {
     pub(crate) fn read(file: &File, environment: &Environment, global: &Global) -> Result<Self, Error> {
         let source = Stated { file, environment };
         let bases = source.environment.text("PARLER_BASE").map_or_else(
-            || file.strings("parler.base").unwrap_or_default().iter().map(|base| base.to_string()).collect(),
+            || source.list("parler.base").iter().map(|base| base.to_string()).collect(),
             |base| vec![base],
         );
         Ok(Self {
@@ -207,6 +222,9 @@ impl Settings {
             import: source.budgets()?,
             surface: source.surface_policy()?,
             agent_may_approve: source.boolean_in_a_file("parler.mcp.agentMayApprove")?.unwrap_or(false),
+            are_hooks_enabled: source.boolean("hooks.enabled", "PARLER_HOOKS")?.unwrap_or(true),
+            hooks_path: source.hooks_path()?,
+            hooks_exclude: source.list("parler.hooks.exclude"),
             advice: source.key_boolean("advice.parler")?.unwrap_or(true),
             color: source.color()?,
             pager: source.pager(),
@@ -229,20 +247,34 @@ impl Stated<'_> {
         self.environment.text(variable).or_else(stated).filter(|text| !text.is_empty())
     }
 
+    fn list(&self, key: &str) -> Vec<BString> {
+        self.file.strings(key).unwrap_or_default()
+    }
+
     /// A path in the configuration is read as git reads one (`git config --type=path`): it may begin with `~/` or `~user/`, and
     /// a relative one counts from the current folder. A shell has read the one in a variable already.
     fn path(&self, key: &str, variable: &str) -> Result<Option<PathBuf>, Error> {
         if let Some(path) = self.environment.path(variable) {
             return Ok(Some(path));
         }
-        let key = format!("parler.{key}");
-        let Some(path) = self.file.path(key.as_str()).filter(|path| !path.is_empty()) else {
+        self.configured_path(&format!("parler.{key}"))
+    }
+
+    fn configured_path(&self, key: &str) -> Result<Option<PathBuf>, Error> {
+        let Some(path) = self.file.path(key).filter(|path| !path.is_empty()) else {
             return Ok(None);
         };
         let home = self.environment.path("HOME");
         let context = interpolate::Context { home_dir: home.as_deref(), ..interpolate::Context::default() };
-        let found = path.interpolate(context).map_err(|_nobody| self.bad_key(&key, "a path"))?;
+        let found = path.interpolate(context).map_err(|_nobody| self.bad_key(key, "a path"))?;
         Ok(Some(found))
+    }
+
+    fn hooks_path(&self) -> Result<Option<HooksPath>, Error> {
+        const KEY: &str = "core.hooksPath";
+        let Some(path) = self.configured_path(KEY)? else { return Ok(None) };
+        let is_of_all = self.file.string_filter(KEY, |about| !is_users(about)).is_none();
+        Ok(Some(HooksPath { path, is_of_all }))
     }
 
     fn boolean(&self, key: &str, variable: &str) -> Result<Option<bool>, Error> {

@@ -3,6 +3,7 @@
 
 mod bundle;
 mod client;
+mod hooks;
 mod hub;
 mod mcp;
 mod protocol;

@@ -1,8 +1,9 @@
 //! A handoff on its way out: which commits, which bytes, and the reference that says what they are.
 
-use std::io::Write;
+use std::io::{BufWriter, Write};
 
 use bundle::{CreateError, CreateOptions, Created, Plan, PlanError};
+use client::Client;
 use client::report::{Push, PushedRef};
 use protocol::id::BlobId;
 use protocol::part::{BundlePart, PartTip};
@@ -34,10 +35,19 @@ pub(crate) fn plan(
     let repo = context.repository()?;
     let is_range = revisions.iter().any(|revision| revision.contains("..") || revision.starts_with('^'));
     let bases = if bases.is_empty() && !is_range { &context.settings.base } else { bases };
-    let range = repo::range(repo, revisions, bases)?;
+    planned(context, &repo::range(repo, revisions, bases)?, summary)
+}
+
+/// As [`plan`], of what is known by its commits.
+pub(crate) fn planned(
+    context: &Context,
+    range: &repo::Range,
+    summary: Option<&str>,
+) -> Result<Outgoing, Failure> {
+    let repo = context.repository()?;
     let mut stages = Stages::new(&context.ui);
     let plan = bundle::plan(repo, &range.tips, &range.bases, &mut |report| stages.report(report));
-    let plan = plan.map_err(|error| explain_plan(error, &range))?;
+    let plan = plan.map_err(|error| explain_plan(error, range))?;
     let summary = match summary {
         Some(summary) => summary.to_owned(),
         None => repo::subject(repo, plan.tips()[0].id)?,
@@ -58,6 +68,30 @@ pub(crate) fn write(
     let mut stages = Stages::new(&context.ui);
     let report = &mut |report| stages.report(report);
     bundle::create(context.repository()?, &outgoing.plan, options, out, report).map_err(explain_create)
+}
+
+/// Builds the bundle, uploads it and posts the signed reference, by which it takes the place of the handoff `supersedes`.
+pub(crate) async fn hand_over(
+    context: &Context,
+    client: &mut Client,
+    outgoing: &Outgoing,
+    supersedes: Option<BlobId>,
+) -> Result<Push, Failure> {
+    let size_max = client.limits().blob_bytes_max;
+    let mut spooled = client.spool().bundle_file().map_err(Failure::from)?;
+    let mut out = BufWriter::new(spooled.file_mut());
+    let created = write(context, outgoing, Some(size_max), &mut out)?;
+    out.flush().map_err(|error| Failure::new(Code::Io, format!("cannot write the spool: {error}")))?;
+    drop(out);
+    let part = BundlePart { supersedes, ..part(context, outgoing, &created)? };
+    let progress = network::progress(context, "Sending", created.size);
+    let posted = client.push(spooled.path(), part, Some(progress)).await?;
+    Ok(Push {
+        room: Some(posted.room),
+        seq: Some(posted.seq),
+        deduplicated: posted.deduplicated,
+        ..answer(outgoing, &created)
+    })
 }
 
 /// Returns what `push` answers of a bundle that was written and, with `-o`, goes nowhere.

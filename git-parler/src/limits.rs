@@ -20,5 +20,7 @@ pub(crate) const KEY_BYTES_MAX: usize = 1024;
 pub(crate) const STOP_TIME_MAX: Duration = Duration::from_secs(15);
 /// How much of a message's text is read before it counts as too long, in bytes.
 pub(crate) const TEXT_BYTES_MAX: usize = 1024 * 1024;
+/// How long announcements wait for git to end a rebase, a cherry-pick or the like; then a later hook or command makes them.
+pub(crate) const OPERATION_TIME_MAX: Duration = Duration::from_secs(10);
 /// How large a configuration file of an agent host may be that `connect` edits, in bytes.
 pub(crate) const HOST_FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;

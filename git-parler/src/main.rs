@@ -4,6 +4,7 @@
 #[cfg(not(unix))]
 compile_error!("git-parler is written for Linux and macOS; Windows is not supported");
 
+mod announce;
 mod claim;
 mod cli;
 mod commands;
@@ -33,7 +34,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Verb};
+use crate::cli::{Cli, Global, Verb};
 use crate::config::Environment;
 use crate::context::Context;
 use crate::error::{Code, Failure};
@@ -49,20 +50,28 @@ fn main() -> ExitCode {
 /// Runs one command; whatever it is, its failure is reported here and nowhere else.
 fn run(cli: Cli) -> ExitCode {
     let Cli { global, verb } = cli;
-    let is_server = matches!(verb, Verb::Mcp(_));
+    match verb {
+        Verb::Hook(arguments) => {
+            commands::hook::run(&global, &arguments);
+            ExitCode::SUCCESS
+        }
+        // Of a server that did not start a host says no more than that; this one tells each call what is wrong with the settings.
+        Verb::Mcp(_) => match commands::mcp::run(&Environment::of_process(), &global) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => Ui::plain(global.json).fail(&failure),
+        },
+        verb => run_here(&global, verb),
+    }
+}
+
+/// Runs a command that needs to know where it is.
+fn run_here(global: &Global, verb: Verb) -> ExitCode {
     let context = match verb {
-        Verb::Help(_) | Verb::Setup(_) | Verb::Connect(_) | Verb::Hub(_) => Context::outside(&global),
-        _ => Context::look_around(&global),
+        Verb::Help(_) | Verb::Setup(_) | Verb::Connect(_) | Verb::Hub(_) => Context::outside(global),
+        _ => Context::look_around(global),
     };
     let context = match context {
         Ok(context) => context,
-        // Of a server that did not start a host says no more than that; this one tells each call what is wrong with the settings.
-        Err(_) if is_server => {
-            return match commands::mcp::run(&Environment::of_process(), &global) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(failure) => Ui::plain(global.json).fail(&failure),
-            };
-        }
         Err(failure) => return Ui::plain(global.json).fail(&failure),
     };
     let result = match verb {
@@ -79,13 +88,15 @@ fn run(cli: Cli) -> ExitCode {
         Verb::Key(arguments) => commands::key::run(&context, &arguments),
         Verb::Send(arguments) => commands::send::run(&context, &arguments),
         Verb::Recv(arguments) => commands::recv::run(&context, &arguments),
+        Verb::Wait(arguments) => commands::wait::run(&context, &arguments),
         Verb::Log(arguments) => commands::recv::log(&context, &arguments),
         Verb::Sessions(_) => commands::sessions::run(&context),
         Verb::Use(arguments) => commands::sessions::choose(&context, &arguments),
         Verb::Leave(_) => commands::leave::run(&context),
         Verb::Kick(arguments) => commands::leave::kick(&context, &arguments),
         Verb::Close(_) => commands::leave::close(&context),
-        Verb::Mcp(_) => commands::mcp::run(&context.environment, &global),
+        Verb::Hooks(arguments) => commands::hooks::run(&context, &arguments),
+        Verb::Mcp(_) | Verb::Hook(_) => unreachable!("they need not know where they are"),
         Verb::Hub(arguments) => commands::hub::run(&context, &arguments),
         Verb::Whoami(arguments) => commands::whoami::run(&context, &arguments),
         Verb::Status(_) => commands::status::run(&context),

@@ -12,6 +12,7 @@ use protocol::invite::SessionKey;
 use protocol::limits::NAME_BYTES_MAX;
 use protocol::statement::is_name;
 
+use crate::announce;
 use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::interrupt;
@@ -150,6 +151,9 @@ pub(crate) fn with_client_at<T>(
             Some(_) => context.pending.note(client.look_at_gates().await.waiting),
         }
         client.close().await;
+        if done.as_ref().err().is_none_or(|failure| failure.code != Code::HubUnreachable) {
+            announce::wake(context);
+        }
         done
     })
 }

@@ -141,6 +141,16 @@ fn parse<'repo>(repo: &'repo gix::Repository, revision: &str) -> Result<gix::rev
 /// The digits of a commit that names a tip no reference names.
 const TIP_DIGITS: usize = 12;
 
+/// Says whether `tip` reaches `older`, by whatever way; not where one of them is not here.
+pub(crate) fn reaches(repo: &gix::Repository, tip: ObjectId, older: ObjectId) -> bool {
+    tip == older || repo.merge_base(tip, older).is_ok_and(|base| base.is_some_and(|base| base == older))
+}
+
+/// Returns the commit that `hex` names, if it is here.
+pub(crate) fn present(repo: &gix::Repository, hex: &str) -> Option<ObjectId> {
+    ObjectId::from_hex(hex.as_bytes()).ok().filter(|id| repo.has_object(id))
+}
+
 /// Returns the subject of the commit that `id` names, by way of tags.
 pub(crate) fn subject(repo: &gix::Repository, id: ObjectId) -> Result<String, Failure> {
     let commit = peel(repo, id, &id.to_string())?;

@@ -22,17 +22,16 @@ impl Starter {
 
 impl LocalHubControl for Starter {
     fn start(&self) -> io::Result<()> {
-        let mut command = Command::new(program()?);
-        command.args(["hub", "--local-child", "--data"]).arg(&self.folder).current_dir("/");
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        // What belongs to the command that happens to need a hub must not live on in it.
-        for (name, _) in std::env::vars_os() {
-            if name.as_encoded_bytes().starts_with(b"GIT_") || name == "PARLER_SESSION_KEY" {
-                command.env_remove(name);
+        // Of several that are started at once, those that lose the race for the lock leave quietly.
+        start_detached(|command| {
+            command.args(["hub", "--local-child", "--data"]).arg(&self.folder).current_dir("/");
+            // What belongs to the command that happens to need a hub must not live on in it.
+            for (name, _) in std::env::vars_os() {
+                if name.as_encoded_bytes().starts_with(b"GIT_") || name == "PARLER_SESSION_KEY" {
+                    command.env_remove(name);
+                }
             }
-        }
-        // The child makes a session of its own and outlives us; the one that loses the race for the lock leaves quietly.
-        command.spawn().map(drop)
+        })
     }
 
     fn hand_over(&self, pid: u32) -> io::Result<()> {
@@ -53,6 +52,15 @@ pub(crate) fn is_alive(pid: u32) -> bool {
 fn process(pid: u32) -> io::Result<rustix::process::Pid> {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
     Ok(pid.ok_or(io::ErrorKind::InvalidInput)?)
+}
+
+/// Starts this very program as `command` says, beside us and beyond our end: in a session that it makes itself, with nothing to
+/// read and nobody to tell.
+pub(crate) fn start_detached(command: impl FnOnce(&mut Command)) -> io::Result<()> {
+    let mut program = Command::new(program()?);
+    program.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command(&mut program);
+    program.spawn().map(drop)
 }
 
 /// Returns this very program, also when its file was replaced by a newer one meanwhile.

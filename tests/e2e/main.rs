@@ -8,6 +8,7 @@ mod connect_refusals;
 mod disk;
 mod file;
 mod handoff;
+mod hooks;
 mod kill_apply;
 mod lies;
 mod local_hub;

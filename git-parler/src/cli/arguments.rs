@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
 
 use super::LimitOptions;
 use crate::connect::{self, Host};
@@ -167,6 +167,58 @@ pub(crate) struct Connect {
     /// Take out what connect put in, and nothing else
     #[arg(long)]
     pub(crate) remove: bool,
+}
+
+/// Have commits announce themselves by git's hooks
+#[derive(Args, Debug)]
+#[command(after_long_help = include_str!("../page/hooks.txt"), subcommand_value_name = "action", subcommand_help_heading = "Actions", disable_help_subcommand = true)]
+pub(crate) struct Hooks {
+    #[command(subcommand)]
+    pub(crate) action: HooksAction,
+}
+
+/// What to do with git's hooks.
+#[derive(Debug, Subcommand)]
+pub(crate) enum HooksAction {
+    /// Put the hooks in, beside what is there
+    Install {
+        /// Into the folder to which `core.hooksPath` leads all repositories
+        #[arg(long)]
+        global: bool,
+    },
+    /// Take the hooks out, and nothing else
+    Uninstall {
+        /// Out of the folder to which `core.hooksPath` leads all repositories
+        #[arg(long)]
+        global: bool,
+    },
+    /// Show whether git runs them, and what waits
+    Status,
+}
+
+impl Hooks {
+    /// Says whether the folder of all repositories is meant.
+    pub(crate) const fn is_global(&self) -> bool {
+        match self.action {
+            HooksAction::Install { global } | HooksAction::Uninstall { global } => global,
+            HooksAction::Status => false,
+        }
+    }
+}
+
+/// Do what a hook is for; git and agent hosts run it
+#[derive(Args, Debug)]
+#[command(after_long_help = include_str!("../page/hook.txt"))]
+pub(crate) struct Hook {
+    /// Who runs it: `git`
+    #[arg(value_name = "host")]
+    pub(crate) host: String,
+    /// For what: `post-commit`, `post-rewrite`, `post-merge`
+    #[arg(value_name = "event")]
+    pub(crate) event: String,
+    /// What the host gives with it
+    #[arg(value_name = "arguments", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) arguments: Vec<String>,
 }
 
 /// Show the page of git parler or of one of its commands

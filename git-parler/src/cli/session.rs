@@ -130,6 +130,15 @@ pub(crate) struct Recv {
     pub(crate) follow: bool,
 }
 
+/// Wait until there is something new in the room
+#[derive(Args, Debug)]
+#[command(after_long_help = include_str!("../page/wait.txt"))]
+pub(crate) struct Wait {
+    /// Give up after this time: `30s`, `10m`, `12h`
+    #[arg(long = "for", value_name = "time", value_parser = duration)]
+    pub(crate) time: Option<Duration>,
+}
+
 /// Show what was said in the room
 #[derive(Args, Debug)]
 #[command(after_long_help = include_str!("../page/log.txt"))]

@@ -48,25 +48,9 @@ fn dry_run(context: &Context, outgoing: &Outgoing) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Spools the bundle, uploads it and posts the signed reference.
 fn to_hub(context: &Context, outgoing: &Outgoing) -> Result<(), Failure> {
     let answer = network::with_client(context, async |client| {
-        let size_max = client.limits().blob_bytes_max;
-        let mut spooled = client.spool().bundle_file().map_err(Failure::from)?;
-        let mut out = BufWriter::new(spooled.file_mut());
-        let created = handoff::write(context, outgoing, Some(size_max), &mut out)?;
-        out.flush().map_err(|error| cannot_write(Path::new("the spool"), &error))?;
-        drop(out);
-        let part = handoff::part(context, outgoing, &created)?;
-        let progress = network::progress(context, "Sending", created.size);
-        let posted = client.push(spooled.path(), part, Some(progress)).await?;
-        let answer = handoff::answer(outgoing, &created);
-        Ok(Answer {
-            room: Some(posted.room),
-            seq: Some(posted.seq),
-            deduplicated: posted.deduplicated,
-            ..answer
-        })
+        handoff::hand_over(context, client, outgoing, None).await
     })?;
     if context.ui.is_json() {
         context.ui.answer(&answer);

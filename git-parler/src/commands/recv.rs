@@ -143,4 +143,4 @@ const PAGE: u64 = 256;
 /// How many entries of the log one answer has at most.
 const LOG_PAGE: u64 = 10_000;
 /// How long one question to the hub may wait.
-const WAIT_AT_ONCE: Duration = Duration::from_millis(PULL_WAIT_MILLIS_MAX);
+pub(crate) const WAIT_AT_ONCE: Duration = Duration::from_millis(PULL_WAIT_MILLIS_MAX);

@@ -1,0 +1,290 @@
+//! Commits that announce themselves. In git's time a hook only writes down which tip is to be announced; a process of its own makes
+//! the announcements afterwards, in order, each as a handoff like any other.
+
+use std::collections::BTreeMap;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use client::Client;
+use client::seat::{Announced, Announcement, Outbox, OutboxEntry, Trouble};
+use gix::ObjectId;
+use gix::bstr::{BStr, ByteSlice};
+use gix::glob::wildmatch::Mode;
+use gix::state::InProgress;
+use hooks::{Action, Event, Facts, Operation};
+
+use crate::cli::Global;
+use crate::context::Context;
+use crate::error::{Code, Failure};
+use crate::limits::OPERATION_TIME_MAX;
+use crate::start_hub::start_detached;
+use crate::{handoff, network, repo};
+
+/// The event by which the process that makes announcements is started.
+pub(crate) const DELIVER: &str = "deliver";
+
+/// Writes down what `event` comes to, and has it announced by another process.
+pub(crate) fn note(context: &Context, event: Event, argument: Option<&str>) -> Result<(), Failure> {
+    let repo = context.repository()?;
+    let branch = repo.head_name().map_err(|error| Failure::new(Code::Io, error))?;
+    let short = branch.as_ref().map(|name| name.shorten().to_owned());
+    let facts = Facts {
+        event,
+        argument,
+        is_enabled: context.settings.are_hooks_enabled,
+        is_excluded: short.is_some_and(|short| is_excluded(context, short.as_bstr())),
+        is_in_quarantine: context.environment.is_set("GIT_QUARANTINE_PATH"),
+        operation: operation(repo),
+    };
+    if hooks::decide(&facts) == Action::Ignore {
+        return Ok(());
+    }
+    let tip = repo.head_id().map_err(|_unborn| Failure::of(Code::UnbornHead))?;
+    let announcement = Announcement {
+        branch: branch.map_or_else(|| "HEAD".to_owned(), |name| name.as_bstr().to_string()),
+        tip: tip.to_string(),
+        base: base(repo, event, argument).map(|id| id.to_string()),
+    };
+    outbox(context)?.add(&announcement)?;
+    start(context)
+}
+
+/// Has another process make the announcements that wait here, if there are any and none does.
+pub(crate) fn wake(context: &Context) {
+    let waits = || {
+        let outbox = outbox(context).ok()?;
+        (outbox.count().ok()? > 0 && outbox.turn().ok()?.is_some()).then_some(())
+    };
+    if context.repository_if_any().is_some() && context.settings.are_hooks_enabled && waits().is_some() {
+        // What was asked for is done; a later command tries again.
+        start(context).ok();
+    }
+}
+
+/// Returns the outbox of this seat.
+pub(crate) fn outbox(context: &Context) -> Result<Outbox, Failure> {
+    Ok(Outbox::of(&context.settings.data_folder, context.seat_dir().as_deref())?)
+}
+
+fn is_excluded(context: &Context, branch: &BStr) -> bool {
+    let patterns = &context.settings.hooks_exclude;
+    patterns
+        .iter()
+        .any(|pattern| gix::glob::wildmatch(pattern.as_bstr(), branch, Mode::NO_MATCH_SLASH_LITERAL))
+}
+
+fn operation(repo: &gix::Repository) -> Option<Operation> {
+    Some(match repo.state()? {
+        InProgress::Rebase | InProgress::RebaseInteractive => Operation::Rebase,
+        InProgress::ApplyMailbox
+        | InProgress::ApplyMailboxRebase
+        | InProgress::CherryPick
+        | InProgress::CherryPickSequence
+        | InProgress::Revert
+        | InProgress::RevertSequence => Operation::Sequence,
+        InProgress::Bisect => Operation::Bisect,
+        InProgress::Merge => Operation::Merge,
+    })
+}
+
+/// Returns the commit that was there before what the event tells of.
+fn base(repo: &gix::Repository, event: Event, argument: Option<&str>) -> Option<ObjectId> {
+    let file = |name: &str| std::fs::read_to_string(repo.git_dir().join(name)).ok();
+    let stated = match (event, argument) {
+        (Event::PostRewrite, Some("rebase")) => {
+            file("rebase-merge/onto").or_else(|| file("rebase-apply/onto"))
+        }
+        (Event::PostMerge, _) => file("ORIG_HEAD"),
+        (Event::PostCommit | Event::PostRewrite, _) => None,
+    };
+    match stated {
+        Some(hex) => repo::present(repo, hex.trim()),
+        None => repo.head_commit().ok()?.parent_ids().next().map(|id| id.detach()),
+    }
+}
+
+/// Starts the process that makes announcements. One that finds another at work leaves.
+fn start(context: &Context) -> Result<(), Failure> {
+    let repo = context.repository()?;
+    let absolute =
+        |path: &std::path::Path| std::path::absolute(path).map_err(|error| Failure::new(Code::Io, error));
+    let git_dir = absolute(repo.git_dir())?;
+    let folder = repo.workdir().map(absolute).transpose()?;
+    let started = start_detached(|command| {
+        for name in OF_ONE_COMMAND {
+            command.env_remove(name);
+        }
+        command.args(["hook", "git", DELIVER]).env("GIT_DIR", &git_dir);
+        command.current_dir(folder.as_ref().unwrap_or(&git_dir));
+        if let Some(folder) = &folder {
+            command.env("GIT_WORK_TREE", folder);
+        }
+    });
+    started.map_err(|error| Failure::new(Code::Io, error))
+}
+
+/// Makes the announcements that wait in this seat, in order, until there is none; leaves them where the hub is away, and where git
+/// does not end what it is in the middle of.
+pub(crate) fn deliver(global: &Global) -> Result<(), Failure> {
+    // Our starter may be a shell's foreground job; we are not. Fails only where we lead a session already.
+    let _already_leader = rustix::process::setsid();
+    let quiet = Global { quiet: true, no_progress: true, progress: false, json: false, ..global.clone() };
+    let context = Context::look_around(&quiet)?;
+    let outbox = outbox(&context)?;
+    while outbox.count()? > 0 {
+        let Some(turn) = outbox.turn()? else { return Ok(()) };
+        if !is_git_done(context.repository()?) {
+            return Ok(());
+        }
+        let done =
+            network::with_client(&context, async |client| deliver_all(&context, client, &outbox).await);
+        outbox.note_troubles(|troubles| troubles.held_up = done.as_ref().err().map(trouble))?;
+        // Who has come since has seen that somebody is at work, and left.
+        drop(turn);
+        done?;
+    }
+    Ok(())
+}
+
+fn trouble(failure: &Failure) -> Trouble {
+    Trouble { code: failure.code.row().name.to_owned(), message: failure.message.clone() }
+}
+
+fn is_git_done(repo: &gix::Repository) -> bool {
+    let began = Instant::now();
+    loop {
+        match operation(repo) {
+            None | Some(Operation::Merge) => return true,
+            Some(_) if began.elapsed() >= OPERATION_TIME_MAX => return false,
+            Some(_) => sleep(LOOK_AGAIN_AFTER),
+        }
+    }
+}
+
+async fn deliver_all(context: &Context, client: &mut Client, outbox: &Outbox) -> Result<(), Failure> {
+    let repo = context.repository()?;
+    for entry in standing(repo, outbox.entries()?)? {
+        let announcement = entry.announcement();
+        match announce(context, client, outbox, announcement).await {
+            Ok(()) => {}
+            Err(failure) if may_pass(failure.code) => return Err(failure),
+            Err(failure) => {
+                let tip = announcement.tip.clone();
+                outbox.note_troubles(|troubles| troubles.given_up = Some((tip, trouble(&failure))))?;
+            }
+        }
+        entry.remove()?;
+    }
+    Ok(())
+}
+
+/// Takes out what does not stand any more: a tip whose branch began anew before it was announced, or that is gone.
+fn standing(repo: &gix::Repository, entries: Vec<OutboxEntry>) -> Result<Vec<OutboxEntry>, Failure> {
+    let mut newest: BTreeMap<String, ObjectId> = BTreeMap::new();
+    let mut kept = Vec::new();
+    for entry in entries.into_iter().rev() {
+        let Announcement { branch, tip, .. } = entry.announcement().clone();
+        let Some(id) = repo::present(repo, &tip) else {
+            entry.remove()?;
+            continue;
+        };
+        match newest.get(&branch) {
+            // What is on no branch stands by itself.
+            Some(later) if branch != "HEAD" && !repo::reaches(repo, *later, id) => entry.remove()?,
+            _ => {
+                newest.insert(branch, id);
+                kept.push(entry);
+            }
+        }
+    }
+    kept.reverse();
+    Ok(kept)
+}
+
+async fn announce(
+    context: &Context,
+    client: &mut Client,
+    outbox: &Outbox,
+    announcement: &Announcement,
+) -> Result<(), Failure> {
+    let repo = context.repository()?;
+    let room = client.room().await?;
+    let announced = outbox.announced(room)?;
+    let Some(tip) = repo::present(repo, &announcement.tip) else { return Ok(()) };
+    let range = repo::Range {
+        tips: vec![bundle::Tip { name: announcement.branch.as_str().into(), id: tip }],
+        bases: bases(context, repo, &announced, announcement),
+    };
+    let outgoing = match handoff::planned(context, &range, None) {
+        Err(failure) if failure.code == Code::EmptyRange => return Ok(()),
+        planned => planned?,
+    };
+    let before = announced.get(&announcement.branch).filter(|_| announcement.branch != "HEAD");
+    let is_anew = |before: &&Announced| {
+        repo::present(repo, &before.tip).is_none_or(|older| !repo::reaches(repo, tip, older))
+    };
+    let supersedes = before.filter(is_anew).map(|before| before.id);
+    let answer = handoff::hand_over(context, client, &outgoing, supersedes).await?;
+    let announced = Announced { tip: announcement.tip.clone(), id: answer.id };
+    outbox.note_announced(room, &announcement.branch, announced)?;
+    Ok(())
+}
+
+/// Returns what the other side has: what was announced in this room, and what is set, else the upstream branch. Where there is
+/// nothing of it, the commit that was there before.
+fn bases(
+    context: &Context,
+    repo: &gix::Repository,
+    announced: &BTreeMap<String, Announced>,
+    announcement: &Announcement,
+) -> Vec<ObjectId> {
+    let mut bases: Vec<_> = announced.values().filter_map(|last| repo::present(repo, &last.tip)).collect();
+    let upstream = [format!("{}@{{upstream}}", announcement.branch)];
+    let stated = if context.settings.base.is_empty() { &upstream[..] } else { &context.settings.base };
+    bases.extend(stated.iter().filter_map(|base| repo::commit(repo, base).ok()));
+    if bases.is_empty() {
+        bases.extend(announcement.base.as_deref().and_then(|hex| repo::present(repo, hex)));
+    }
+    bases
+}
+
+/// Says whether what failed so may go well later, unchanged; what does not is given up, so that it does not hold up the others.
+fn may_pass(code: Code) -> bool {
+    matches!(
+        code,
+        Code::HubUnreachable
+            | Code::Closing
+            | Code::DiskFull
+            | Code::OverQuota
+            | Code::RateLimited
+            | Code::TooMany
+            | Code::Conflict
+            | Code::Stale
+            | Code::Superseded
+            | Code::Pruned
+            | Code::Internal
+            | Code::Io
+            | Code::LoginRefused
+            | Code::HubKeyChanged
+            | Code::BadCertificate
+            | Code::WrongClock
+            | Code::BadConfig
+    )
+}
+
+/// After which time is looked again whether git has ended what it is in the middle of.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// Variables of git that are about the command that has run the hook.
+const OF_ONE_COMMAND: [&str; 10] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_QUARANTINE_PATH",
+    "GIT_REFLOG_ACTION",
+    "GIT_WORK_TREE",
+];

@@ -1,0 +1,19 @@
+//! Hooks of git: which of its events are announced, and the scripts by which git tells of them, put in and taken out.
+//!
+//! The crate reads no repository and speaks to nobody: facts come in, and what is to be done goes out. Where the scripts lie is
+//! told by the caller.
+
+mod event;
+mod framework;
+mod install;
+mod limits;
+mod policy;
+mod script;
+
+pub use event::Event;
+pub use framework::Framework;
+pub use install::{Change, Error, Hook, Hooks, State};
+pub use policy::{Action, Facts, Operation, decide};
+
+#[cfg(test)]
+mod tests;
