@@ -16,6 +16,7 @@ mod error;
 mod feed;
 mod file_error;
 mod handoff;
+mod hook_place;
 mod incoming;
 mod interrupt;
 mod limits;

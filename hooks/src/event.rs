@@ -38,6 +38,25 @@ impl Event {
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|event| event.name() == name)
     }
+
+    /// Returns the event to which git gives this argument, which a command for several events is not told otherwise (githooks(5)).
+    ///
+    /// ```
+    /// use hooks::Event;
+    ///
+    /// assert_eq!(Event::of_argument(None), Some(Event::PostCommit));
+    /// assert_eq!(Event::of_argument(Some("rebase")), Some(Event::PostRewrite));
+    /// assert_eq!(Event::of_argument(Some("0")), Some(Event::PostMerge));
+    /// assert_eq!(Event::of_argument(Some("else")), None);
+    /// ```
+    pub fn of_argument(argument: Option<&str>) -> Option<Self> {
+        Some(match argument {
+            None => Self::PostCommit,
+            Some("amend" | "rebase") => Self::PostRewrite,
+            Some("0" | "1") => Self::PostMerge,
+            Some(_) => return None,
+        })
+    }
 }
 
 impl fmt::Display for Event {

@@ -1,8 +1,10 @@
-//! Hooks of git: which of its events are announced, and the scripts by which git tells of them, put in and taken out.
+//! Hooks of git: which of its events are announced, and the scripts or the section of its configuration by which git tells of
+//! them, put in and taken out.
 //!
 //! The crate reads no repository and speaks to nobody: facts come in, and what is to be done goes out. Where the scripts lie is
 //! told by the caller.
 
+mod config;
 mod event;
 mod framework;
 mod install;
@@ -10,6 +12,7 @@ mod limits;
 mod policy;
 mod script;
 
+pub use config::{BY_ARGUMENT, HOOK_NAME, has_section, with_section, without_section};
 pub use event::Event;
 pub use framework::Framework;
 pub use install::{Change, Error, Hook, Hooks, State};

@@ -53,7 +53,7 @@ pub(crate) fn is_folder_made(content: &[u8]) -> bool {
 }
 
 /// Returns a word of a shell that stands for these bytes and nothing else.
-fn quoted(word: &[u8]) -> Vec<u8> {
+pub(crate) fn quoted(word: &[u8]) -> Vec<u8> {
     let mut quoted = b"'".to_vec();
     for byte in word {
         match byte {

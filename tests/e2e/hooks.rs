@@ -11,13 +11,17 @@ use crate::mcp::until;
 use crate::two::{Two, answer, parler, texts};
 
 /// Two clones of one user, of which `ahead` has the hooks.
-struct Scene {
-    two: Two,
+pub(crate) struct Scene {
+    pub(crate) two: Two,
 }
 
 impl Scene {
     fn new() -> Self {
-        let two = Two::new();
+        Self::of(Two::new())
+    }
+
+    /// Puts the hooks in.
+    pub(crate) fn of(two: Two) -> Self {
         let installed = answer(&two.env, &two.ahead, "hooks", &["install"]);
         let states: Vec<_> =
             installed["hooks"].as_array().expect("a list").iter().map(|hook| &hook["state"]).collect();
@@ -25,21 +29,21 @@ impl Scene {
         Self { two }
     }
 
-    fn git<const N: usize>(&self, args: [&str; N]) -> String {
+    pub(crate) fn git<const N: usize>(&self, args: [&str; N]) -> String {
         self.two.env.git(&self.two.ahead, args)
     }
 
     /// Commits a file of this name, and returns the commit.
-    fn commits(&self, name: &str) -> String {
+    pub(crate) fn commits(&self, name: &str) -> String {
         self.two.env.commit(&self.two.ahead, name, format!("{name}\n"), name)
     }
 
-    fn status(&self) -> Value {
+    pub(crate) fn status(&self) -> Value {
         answer(&self.two.env, &self.two.ahead, "hooks", &["status"])
     }
 
     /// Waits until nothing is to be announced any more.
-    fn is_quiet(&self) {
+    pub(crate) fn is_quiet(&self) {
         until("all is announced", || {
             let status = self.status();
             (status["waiting"] == 0).then_some(())
@@ -47,7 +51,7 @@ impl Scene {
     }
 
     /// Returns what the other clone is told, oldest first.
-    fn listed(&self) -> Vec<Value> {
+    pub(crate) fn listed(&self) -> Vec<Value> {
         self.is_quiet();
         let mut listed = answer(&self.two.env, &self.two.behind, "list", &["--all"]);
         let mut rows = std::mem::take(listed["handoffs"].as_array_mut().expect("a list"));
@@ -56,7 +60,7 @@ impl Scene {
     }
 }
 
-fn summaries(rows: &[Value]) -> Vec<&str> {
+pub(crate) fn summaries(rows: &[Value]) -> Vec<&str> {
     rows.iter().map(|row| row["summary"].as_str().expect("a text")).collect()
 }
 
@@ -183,7 +187,7 @@ fn where_it_is_not_wanted_nothing_is_announced() {
     ]);
     assert_eq!(scene.status()["waiting"], 0);
     assert_eq!(scene.listed(), [json!(null); 0]);
-    // All of it comes with the next one that is.
+    // Where nothing else is known the next one builds on its parent.
     scene.commits("wanted");
     let rows = scene.listed();
     assert_eq!((summaries(&rows), &rows[0]["commits"]), (vec!["wanted"], &json!(1)));

@@ -9,6 +9,7 @@ mod disk;
 mod file;
 mod handoff;
 mod hooks;
+mod hooks_config;
 mod kill_apply;
 mod lies;
 mod local_hub;

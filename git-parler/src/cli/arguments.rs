@@ -182,28 +182,18 @@ pub(crate) struct Hooks {
 pub(crate) enum HooksAction {
     /// Put the hooks in, beside what is there
     Install {
-        /// Into the folder to which `core.hooksPath` leads all repositories
+        /// For all repositories: in your own configuration, or the folder to which it leads them all
         #[arg(long)]
         global: bool,
     },
     /// Take the hooks out, and nothing else
     Uninstall {
-        /// Out of the folder to which `core.hooksPath` leads all repositories
+        /// For all repositories
         #[arg(long)]
         global: bool,
     },
     /// Show whether git runs them, and what waits
     Status,
-}
-
-impl Hooks {
-    /// Says whether the folder of all repositories is meant.
-    pub(crate) const fn is_global(&self) -> bool {
-        match self.action {
-            HooksAction::Install { global } | HooksAction::Uninstall { global } => global,
-            HooksAction::Status => false,
-        }
-    }
 }
 
 /// Do what a hook is for; git and agent hosts run it

@@ -30,10 +30,14 @@ fn act(global: &Global, arguments: &Hook) -> Result<(), Failure> {
     match (arguments.host.as_str(), arguments.event.as_str()) {
         ("git", announce::DELIVER) => announce::deliver(global),
         // Another version may have written the script.
-        ("git", event) => match Event::named(event) {
+        ("git", event) => match named(event, argument) {
             Some(event) => announce::note(&Context::look_around(global)?, event, argument),
             None => Ok(()),
         },
         _ => Ok(()),
     }
+}
+
+fn named(event: &str, argument: Option<&str>) -> Option<Event> {
+    if event == hooks::BY_ARGUMENT { Event::of_argument(argument) } else { Event::named(event) }
 }

@@ -1,7 +1,6 @@
 //! `git parler hooks`: git's hooks put in, taken out, and looked at.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use client::report::{Hooks as Answer, HooksGivenUp, HooksHook, HooksState, HooksTrouble};
 use client::seat::Trouble;
@@ -13,64 +12,97 @@ use crate::commands::hook::PROBE;
 use crate::commands::push::short;
 use crate::context::Context;
 use crate::error::{Code, Failure};
+use crate::hook_place;
 use crate::ui::Ui;
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
-    let hooks = Hooks::of(folder(context, arguments.is_global())?);
-    match &arguments.action {
-        HooksAction::Install { .. } => install(context, &hooks),
-        HooksAction::Uninstall { .. } => {
-            let changes = hooks.uninstall()?;
-            tell(&context.ui, &hooks, &changes, "nothing to take out");
-            answer(context, &hooks)
-        }
-        HooksAction::Status => status(context, &hooks),
+    match arguments.action {
+        HooksAction::Install { global } => install(context, global)?,
+        HooksAction::Uninstall { global } => uninstall(context, global)?,
+        HooksAction::Status => return status(context),
     }
-}
-
-fn install(context: &Context, hooks: &Hooks) -> Result<(), Failure> {
-    let program = std::env::current_exe().map_err(|error| Failure::new(Code::Io, error))?;
-    let changes = hooks.install(&program).map_err(|error| match &error {
-        hooks::Error::Managed { by, .. } => {
-            let snippet = by.snippet(&program.to_string_lossy(), &Event::ALL);
-            Failure::from(error).hint(format_args!("put this into its settings instead:\n{snippet}"))
-        }
-        _ => error.into(),
-    })?;
-    tell(&context.ui, hooks, &changes, "everything is up to date");
-    if !context.settings.are_hooks_enabled {
-        context.ui.warn("`parler.hooks.enabled` is off: nothing is announced");
-    }
-    answer(context, hooks)
-}
-
-fn tell(ui: &Ui, hooks: &Hooks, changes: &[(Event, Change)], nothing: &str) {
-    if ui.is_json() {
-        return;
-    }
-    for (event, change) in changes {
-        let path = hooks.folder().join(event.name());
-        match change {
-            Change::Written => ui.line(format_args!("written {}", path.display())),
-            Change::Removed => ui.line(format_args!("removed {}", path.display())),
-            Change::None => {}
-        }
-    }
-    if changes.iter().all(|(_, change)| *change == Change::None) {
-        ui.remark(nothing);
-    }
-}
-
-/// Prints how the hooks stand where that is wanted as an object.
-fn answer(context: &Context, hooks: &Hooks) -> Result<(), Failure> {
     if context.ui.is_json() {
-        context.ui.answer(&look(context, hooks)?);
+        context.ui.answer(&look(context)?);
     }
     Ok(())
 }
 
-fn status(context: &Context, hooks: &Hooks) -> Result<(), Failure> {
-    let found = look(context, hooks)?;
+/// Puts the hooks in in one way, and takes out what was put in in the other one, by another git.
+fn install(context: &Context, is_global: bool) -> Result<(), Failure> {
+    let program = std::env::current_exe().map_err(|error| Failure::new(Code::Io, error))?;
+    let file = hook_place::configuration(context, is_global)?;
+    let folder = hook_place::folder_to_change(context, is_global).map(Hooks::of);
+    let mut changed = Vec::new();
+    if hook_place::is_configuration_heard(context)? {
+        if hook_place::edit(&file, |text| hooks::with_section(text, &program))? {
+            changed.push(("written", file));
+        }
+        if let Ok(folder) = folder {
+            changed.extend(told(&folder, &folder.uninstall()?));
+        }
+    } else {
+        let folder = folder?;
+        let changes = folder.install(&program).map_err(|error| match &error {
+            hooks::Error::Managed { by, .. } => {
+                let snippet = by.snippet(&program.to_string_lossy(), &Event::ALL);
+                Failure::from(error).hint(format_args!("put this into its settings instead:\n{snippet}"))
+            }
+            _ => error.into(),
+        })?;
+        changed.extend(told(&folder, &changes));
+        changed.extend(take_out(file)?);
+    }
+    tell(&context.ui, &changed, "everything is up to date");
+    if !context.settings.are_hooks_enabled {
+        context.ui.warn("`parler.hooks.enabled` is off: nothing is announced");
+    }
+    Ok(())
+}
+
+fn uninstall(context: &Context, is_global: bool) -> Result<(), Failure> {
+    let file = hook_place::configuration(context, is_global)?;
+    let mut changed: Vec<_> = take_out(file)?.into_iter().collect();
+    match hook_place::folder_to_change(context, is_global).map(Hooks::of) {
+        Ok(folder) => changed.extend(told(&folder, &folder.uninstall()?)),
+        Err(failure) if changed.is_empty() => return Err(failure),
+        Err(_) => {}
+    }
+    tell(&context.ui, &changed, "nothing to take out");
+    Ok(())
+}
+
+/// Takes our section out of a configuration file.
+fn take_out(file: PathBuf) -> Result<Option<(&'static str, PathBuf)>, Failure> {
+    let has_section = hooks::has_section(&hook_place::read(&file)?);
+    Ok((has_section && hook_place::edit(&file, hooks::without_section)?).then_some(("removed from", file)))
+}
+
+fn told(hooks: &Hooks, changes: &[(Event, Change)]) -> Vec<(&'static str, PathBuf)> {
+    let told = changes.iter().filter_map(|(event, change)| {
+        let what = match change {
+            Change::Written => "written",
+            Change::Removed => "removed",
+            Change::None => return None,
+        };
+        Some((what, hooks.folder().join(event.name())))
+    });
+    told.collect()
+}
+
+fn tell(ui: &Ui, changed: &[(&str, PathBuf)], nothing: &str) {
+    if ui.is_json() {
+        return;
+    }
+    for (what, path) in changed {
+        ui.line(format_args!("{what} {}", path.display()));
+    }
+    if changed.is_empty() {
+        ui.remark(nothing);
+    }
+}
+
+fn status(context: &Context) -> Result<(), Failure> {
+    let found = look(context)?;
     let ui = &context.ui;
     if ui.is_json() {
         ui.answer(&found);
@@ -86,7 +118,7 @@ fn status(context: &Context, hooks: &Hooks) -> Result<(), Failure> {
                 format!("is kept by {}", by.as_deref().unwrap_or_default())
             }
         };
-        ui.line(format_args!("{} {what}", hook.path));
+        ui.line(format_args!("{} ({}) {what}", hook.event, hook.path));
     }
     if !found.enabled {
         ui.line("`parler.hooks.enabled` is off: nothing is announced");
@@ -106,11 +138,18 @@ fn status(context: &Context, hooks: &Hooks) -> Result<(), Failure> {
     Ok(())
 }
 
-fn look(context: &Context, hooks: &Hooks) -> Result<Answer, Failure> {
+fn look(context: &Context) -> Result<Answer, Failure> {
     let outbox = announce::outbox(context)?;
     let troubles = outbox.troubles()?;
     let told = |trouble: Trouble| HooksTrouble { code: trouble.code, message: trouble.message };
-    let hooks = hooks.look()?.iter().map(|hook| looked_at(context, hook)).collect();
+    let hooks = match configured(context)? {
+        Some(file) => Event::ALL.map(|event| in_configuration(context, &file, event)).into(),
+        None => Hooks::of(hook_place::folder(context)?)
+            .look()?
+            .iter()
+            .map(|hook| in_folder(context, hook))
+            .collect(),
+    };
     Ok(Answer {
         hooks,
         enabled: context.settings.are_hooks_enabled,
@@ -120,9 +159,25 @@ fn look(context: &Context, hooks: &Hooks) -> Result<Answer, Failure> {
     })
 }
 
-fn looked_at(context: &Context, hook: &Hook) -> HooksHook {
+/// Returns the configuration file that names our hook, where git hears of it.
+fn configured(context: &Context) -> Result<Option<PathBuf>, Failure> {
+    for is_global in [false, true] {
+        let file = hook_place::configuration(context, is_global)?;
+        if hooks::has_section(&hook_place::read(&file)?) {
+            return Ok(hook_place::is_configuration_heard(context)?.then_some(file));
+        }
+    }
+    Ok(None)
+}
+
+fn in_configuration(context: &Context, file: &Path, event: Event) -> HooksHook {
+    let state = if runs(context, event, true) { HooksState::Works } else { HooksState::Broken };
+    HooksHook { event: event.name().to_owned(), path: file.display().to_string(), state, by: None }
+}
+
+fn in_folder(context: &Context, hook: &Hook) -> HooksHook {
     let (state, by) = match hook.state {
-        State::Installed if runs(context, hook.event) => (HooksState::Works, None),
+        State::Installed if runs(context, hook.event, false) => (HooksState::Works, None),
         State::Installed => (HooksState::Broken, None),
         State::Missing => (HooksState::Missing, None),
         State::Foreign => (HooksState::Foreign, None),
@@ -131,33 +186,18 @@ fn looked_at(context: &Context, hook: &Hook) -> HooksHook {
     HooksHook { event: hook.event.name().to_owned(), path: hook.path.display().to_string(), state, by }
 }
 
-/// Has git run a hook of ours, in which a probe runs nothing but this program; says whether it did.
-fn runs(context: &Context, event: Event) -> bool {
-    let Ok(repo) = context.repository() else { return false };
+/// Has git run a hook of ours, in which a probe runs nothing but this program; says whether it did. Nobody else's is run.
+fn runs(context: &Context, event: Event, is_configured: bool) -> bool {
+    let others = hook_place::configured_hooks(context, event);
+    let Ok(mut git) = hook_place::git(context) else { return false };
+    for name in others.iter().filter(|name| !is_configured || *name != hooks::HOOK_NAME) {
+        git.args(["-c", &format!("hook.{name}.enabled=false")]);
+    }
+    if is_configured {
+        git.args(["-c", "core.hooksPath=/dev/null"]);
+    }
     let word = format!("probed {}", std::process::id());
-    let mut git = Command::new("git");
-    git.arg("-C").arg(repo.workdir().unwrap_or_else(|| repo.git_dir()));
-    git.args(["hook", "run", event.name()]).env(PROBE, &word).stdin(Stdio::null());
+    git.args(["hook", "run", event.name()]).env(PROBE, &word);
     let said = git.output().map(|output| [output.stdout, output.stderr].concat()).unwrap_or_default();
     String::from_utf8_lossy(&said).lines().any(|line| line == word)
-}
-
-/// Returns the folder in which git looks for the hooks of this repository.
-fn folder(context: &Context, is_global: bool) -> Result<PathBuf, Failure> {
-    let repo = context.repository()?;
-    let base = repo.workdir().unwrap_or_else(|| repo.git_dir());
-    let absolute =
-        |path: &Path| std::path::absolute(base.join(path)).map_err(|error| Failure::new(Code::Io, error));
-    match (&context.settings.hooks_path, is_global) {
-        (Some(stated), true) if stated.is_of_all => absolute(&stated.path),
-        (_, true) => Err(Failure::new(Code::Usage, "no `core.hooksPath` is set for all repositories")
-            .hint("install in each repository, without `--global`")),
-        (Some(stated), false) if stated.is_of_all => {
-            let message = format!("`core.hooksPath` leads every repository to {}", stated.path.display());
-            Err(Failure::new(Code::PolicyRefused, message)
-                .hint("to have hooks there, for all of them, add `--global`"))
-        }
-        (Some(stated), false) => absolute(&stated.path),
-        (None, false) => absolute(&repo.common_dir().join("hooks")),
-    }
 }

@@ -186,6 +186,20 @@ impl Env {
         found
     }
 
+    /// Puts a git first in PATH that hears hooks from its configuration, as `tests/newer-git` loads it. `None` where that was not
+    /// done; with `TEST_TOOLS=all` that is a failure, as in [`Env::has`].
+    ///
+    /// # Panics
+    ///
+    /// When it is missing and `TEST_TOOLS` is `all`.
+    #[must_use]
+    pub fn with_newer_git(self) -> Option<Self> {
+        let git = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/newer-git/bin/git");
+        let must = std::env::var_os("TEST_TOOLS").is_some_and(|value| value == "all");
+        assert!(git.is_file() || !must, "TEST_TOOLS=all, and tests/newer-git was not run");
+        git.is_file().then(|| self.with_program(git))
+    }
+
     /// Makes an empty repository with the branch `main` at `name` and returns its path.
     pub fn init(&self, name: &str) -> PathBuf {
         self.git(self.root(), ["init", "--quiet", name]);
