@@ -14,6 +14,7 @@ use gix::state::InProgress;
 use hooks::{Action, Event, Facts, Operation};
 
 use crate::cli::Global;
+use crate::commands::push::short;
 use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::limits::OPERATION_TIME_MAX;
@@ -40,7 +41,9 @@ pub(crate) fn note(context: &Context, event: Event, argument: Option<&str>) -> R
         return Ok(());
     }
     let tip = repo.head_id().map_err(|_unborn| Failure::of(Code::UnbornHead))?;
+    let is_within = facts.operation == Some(Operation::Sequence);
     let announcement = Announcement {
+        is_within,
         branch: branch.map_or_else(|| "HEAD".to_owned(), |name| name.as_bstr().to_string()),
         tip: tip.to_string(),
         base: base(repo, event, argument).map(|id| id.to_string()),
@@ -87,7 +90,7 @@ fn operation(repo: &gix::Repository) -> Option<Operation> {
     })
 }
 
-/// Returns the commit that was there before what the event tells of.
+/// Returns the commit that was there before what the event tells of; none before the first commit.
 fn base(repo: &gix::Repository, event: Event, argument: Option<&str>) -> Option<ObjectId> {
     let file = |name: &str| std::fs::read_to_string(repo.git_dir().join(name)).ok();
     let stated = match (event, argument) {
@@ -97,10 +100,8 @@ fn base(repo: &gix::Repository, event: Event, argument: Option<&str>) -> Option<
         (Event::PostMerge, _) => file("ORIG_HEAD"),
         (Event::PostCommit | Event::PostRewrite, _) => None,
     };
-    match stated {
-        Some(hex) => repo::present(repo, hex.trim()),
-        None => repo.head_commit().ok()?.parent_ids().next().map(|id| id.detach()),
-    }
+    let stated = stated.and_then(|hex| repo::present(repo, hex.trim()));
+    stated.or_else(|| repo.head_commit().ok()?.parent_ids().next().map(|id| id.detach()))
 }
 
 /// Starts the process that makes announcements. One that finds another at work leaves.
@@ -163,42 +164,76 @@ fn is_git_done(repo: &gix::Repository) -> bool {
 
 async fn deliver_all(context: &Context, client: &mut Client, outbox: &Outbox) -> Result<(), Failure> {
     let repo = context.repository()?;
-    for entry in standing(repo, outbox.entries()?)? {
-        let announcement = entry.announcement();
-        match announce(context, client, outbox, announcement).await {
-            Ok(()) => {}
+    for Due { announcement, entries } in due(repo, outbox.entries()?)? {
+        match announce(context, client, outbox, &announcement).await {
+            Ok(()) => outbox.note_troubles(|troubles| troubles.given_up = None)?,
             Err(failure) if may_pass(failure.code) => return Err(failure),
             Err(failure) => {
                 let tip = announcement.tip.clone();
                 outbox.note_troubles(|troubles| troubles.given_up = Some((tip, trouble(&failure))))?;
             }
         }
-        entry.remove()?;
+        entries.into_iter().try_for_each(OutboxEntry::remove)?;
     }
     Ok(())
 }
 
-/// Takes out what does not stand any more: a tip whose branch began anew before it was announced, or that is gone.
-fn standing(repo: &gix::Repository, entries: Vec<OutboxEntry>) -> Result<Vec<OutboxEntry>, Failure> {
-    let mut newest: BTreeMap<String, ObjectId> = BTreeMap::new();
-    let mut kept = Vec::new();
+/// What is to be announced, and the entries that have come to their end then.
+struct Due {
+    announcement: Announcement,
+    entries: Vec<OutboxEntry>,
+}
+
+/// Returns what is to be announced, in order. That is not a tip whose branch began anew before that, or that is gone; and of what
+/// git made in one go only the last one, on top of what was there before.
+fn due(repo: &gix::Repository, entries: Vec<OutboxEntry>) -> Result<Vec<Due>, Failure> {
+    let mut newest: BTreeMap<String, usize> = BTreeMap::new();
+    let mut due: Vec<Due> = Vec::new();
     for entry in entries.into_iter().rev() {
-        let Announcement { branch, tip, .. } = entry.announcement().clone();
-        let Some(id) = repo::present(repo, &tip) else {
+        let announcement = entry.announcement().clone();
+        let Some(tip) = repo::present(repo, &announcement.tip) else {
             entry.remove()?;
             continue;
         };
-        match newest.get(&branch) {
-            // What is on no branch stands by itself.
-            Some(later) if branch != "HEAD" && !repo::reaches(repo, *later, id) => entry.remove()?,
-            _ => {
-                newest.insert(branch, id);
-                kept.push(entry);
+        // What is on no branch stands by itself.
+        let later = newest.get(&announcement.branch).filter(|_| announcement.branch != "HEAD");
+        if let Some(later) = later.map(|at| &mut due[*at]) {
+            let reached = repo::present(repo, &later.announcement.tip);
+            if reached.is_none_or(|later| !repo::reaches(repo, later, tip)) {
+                entry.remove()?;
+                continue;
+            }
+            if announcement.is_within {
+                later.announcement.base = announcement.base;
+                later.entries.push(entry);
+                continue;
             }
         }
+        newest.insert(announcement.branch.clone(), due.len());
+        due.push(Due { announcement, entries: vec![entry] });
     }
-    kept.reverse();
-    Ok(kept)
+    due.reverse();
+    Ok(due)
+}
+
+/// Says what waits to be announced, what holds that up, and what was given up last, in lines for people.
+pub(crate) fn troubles(context: &Context) -> Result<Vec<String>, Failure> {
+    let outbox = outbox(context)?;
+    let troubles = outbox.troubles()?;
+    let why = |trouble: &Trouble| format!("{} ({})", trouble.message, trouble.code);
+    let mut lines = Vec::new();
+    match outbox.count()? {
+        0 => {}
+        1 => lines.push("1 commit waits to be announced".to_owned()),
+        waiting => lines.push(format!("{waiting} commits wait to be announced")),
+    }
+    if let (Some(held_up), false) = (&troubles.held_up, lines.is_empty()) {
+        lines.push(format!("  {}", why(held_up)));
+    }
+    if let Some((tip, given_up)) = &troubles.given_up {
+        lines.push(format!("{} was not announced: {}", short(tip), why(given_up)));
+    }
+    Ok(lines)
 }
 
 async fn announce(

@@ -10,6 +10,7 @@ mod file;
 mod handoff;
 mod hooks;
 mod hooks_config;
+mod hooks_trouble;
 mod kill_apply;
 mod lies;
 mod local_hub;

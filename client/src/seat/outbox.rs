@@ -31,6 +31,9 @@ pub struct Announcement {
     /// The commit on top of which the new ones are, in hex, where nothing better is known; none for the first commit there is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
+    /// Whether git was in the middle of something that makes several commits, of which the last one is announced alone.
+    #[serde(default)]
+    pub is_within: bool,
 }
 
 /// An announcement in its file.
@@ -91,7 +94,8 @@ impl Outbox {
         Ok(Self { folder: data.join("outbox").join(stem(dir.as_deref())) })
     }
 
-    /// Puts an announcement behind the others, unless there are as many as may be; says whether it did.
+    /// Puts an announcement behind the others; says whether it did. Where there are as many as may be it takes the place of the
+    /// last one, if that is of the same branch: what is announced of a branch holds what was not.
     ///
     /// # Errors
     /// [`SeatError::File`] when it cannot be written.
@@ -104,15 +108,20 @@ impl Outbox {
         files::private_dir(data)?;
         files::private_dir(self.folder.parent().expect("the folder of all outboxes"))?;
         files::private_dir(&self.folder)?;
-        let bytes = json::write(announcement);
         loop {
             let numbers = self.numbers()?;
+            let (mut announcement, mut replaced) = (announcement.clone(), None);
             if numbers.len() >= OUTBOX_ENTRIES_MAX {
-                return Ok(false);
+                let last =
+                    self.entries()?.pop().filter(|last| last.announcement.branch == announcement.branch);
+                let Some(last) = last else { return Ok(false) };
+                announcement.base.clone_from(&last.announcement.base);
+                replaced = Some(last);
             }
             let next = numbers.last().map_or(1, |last| last.saturating_add(1));
             // Of two hooks at once, one is behind the other.
-            if files::create_once_unflushed(&self.path(next), bytes.as_bytes())? {
+            if files::create_once_unflushed(&self.path(next), json::write(&announcement).as_bytes())? {
+                replaced.map_or(Ok(()), OutboxEntry::remove)?;
                 return Ok(true);
             }
         }
@@ -266,7 +275,12 @@ mod tests {
     use super::*;
 
     fn announcement(tip: &str) -> Announcement {
-        Announcement { branch: "refs/heads/main".to_owned(), tip: tip.to_owned(), base: None }
+        Announcement {
+            branch: "refs/heads/main".to_owned(),
+            tip: tip.to_owned(),
+            base: None,
+            is_within: false,
+        }
     }
 
     fn outbox() -> (tempfile::TempDir, Outbox) {
@@ -320,12 +334,16 @@ mod tests {
         for number in 0..OUTBOX_ENTRIES_MAX {
             assert!(outbox.add(&announcement(&number.to_string())).unwrap());
         }
-        assert!(!outbox.add(&announcement("one more")).unwrap());
+        let other = Announcement { branch: "refs/heads/other".to_owned(), ..announcement("other") };
+        assert!(!outbox.add(&other).unwrap());
+        assert!(outbox.add(&announcement("one more")).unwrap());
+        let expected = (0..OUTBOX_ENTRIES_MAX - 1).map(|number| number.to_string());
+        assert_eq!(tips(&outbox), expected.chain(["one more".to_owned()]).collect::<Vec<_>>());
         let first = outbox.path(1);
         files::replace(&first, b"{").unwrap();
         assert_eq!(outbox.entries().unwrap().len(), OUTBOX_ENTRIES_MAX - 1);
         assert!(!first.exists());
-        assert!(outbox.add(&announcement("one more")).unwrap());
+        assert!(outbox.add(&other).unwrap());
     }
 
     #[test]

@@ -6,13 +6,14 @@ use client::report::{Doctor as Answer, Finding, Level};
 
 use crate::context::Context;
 use crate::error::{Code, Failure};
-use crate::network;
 use crate::ui::{Paint, Ui};
+use crate::{announce, network};
 
 pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     let mut findings = vec![program(context), repository(context)];
     findings.push(identity(context));
     findings.push(hub(context));
+    findings.extend(announcements(context));
     findings.sort_by_key(|finding| finding.level);
     let is_broken = findings.iter().any(|finding| finding.level == Level::Error);
     let answer = Answer { findings };
@@ -97,4 +98,19 @@ fn hub(context: &Context) -> Finding {
         Ok(status) => fine("hub", format!("the hub {} answers", status.hub.origin)),
         Err(failure) => broken("hub", failure),
     }
+}
+
+/// Nothing is said of announcements unless there is something to be done, or to be known.
+fn announcements(context: &Context) -> Option<Finding> {
+    context.repository_if_any()?;
+    let lines = match announce::troubles(context) {
+        Ok(lines) => lines,
+        Err(failure) => return Some(broken("announcements", failure)),
+    };
+    (!lines.is_empty()).then(|| Finding {
+        code: "announcements".to_owned(),
+        level: Level::Warning,
+        message: lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join("; "),
+        fix: Some("what waits goes out with the next command that reaches the hub; hand the rest over by `git parler push`".to_owned()),
+    })
 }

@@ -9,7 +9,6 @@ use hooks::{Change, Event, Hook, Hooks, State};
 use crate::announce;
 use crate::cli::{Hooks as Arguments, HooksAction};
 use crate::commands::hook::PROBE;
-use crate::commands::push::short;
 use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::hook_place;
@@ -123,18 +122,7 @@ fn status(context: &Context) -> Result<(), Failure> {
     if !found.enabled {
         ui.line("`parler.hooks.enabled` is off: nothing is announced");
     }
-    match found.waiting {
-        0 => {}
-        1 => ui.line("1 commit waits to be announced"),
-        waiting => ui.line(format_args!("{waiting} commits wait to be announced")),
-    }
-    if let Some(why) = &found.held_up {
-        ui.line(format_args!("  {} ({})", why.message, why.code));
-    }
-    if let Some(given_up) = &found.given_up {
-        let (tip, why) = (short(&given_up.tip), &given_up.why);
-        ui.line(format_args!("{tip} was not announced: {} ({})", why.message, why.code));
-    }
+    announce::troubles(context)?.iter().for_each(|line| ui.line(line));
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use crate::commands::push::short;
 use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::incoming::Here;
-use crate::{feed, network};
+use crate::{announce, feed, network};
 
 pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     let asked = network::with_client(context, async |client| {
@@ -64,6 +64,9 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
         0 => {}
         1 => ui.line("1 handoff waits here: git parler list"),
         waiting => ui.line(format_args!("{waiting} handoffs wait here: git parler list")),
+    }
+    if context.repository_if_any().is_some() {
+        announce::troubles(context)?.iter().for_each(|line| ui.line(line));
     }
     Ok(())
 }
