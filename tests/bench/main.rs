@@ -5,6 +5,7 @@ mod bundles;
 mod cost;
 mod ground;
 mod handoff;
+mod hooks;
 mod http;
 mod program;
 mod table;
@@ -52,10 +53,11 @@ fn run(options: &Options) -> Outcome<()> {
     let ground = Ground::prepare(options)?;
     let mut table = Table::default();
     type Part = fn(&Ground, &mut Table) -> Outcome<()>;
-    let parts: [(&str, Part); 7] = [
+    let parts: [(&str, Part); 8] = [
         ("create", bundles::create),
         ("apply", bundles::apply),
         ("handoff", handoff::compare),
+        ("hooks", hooks::commit),
         ("start", program::start),
         ("mcp", program::mcp),
         ("hub", program::hub_start),
@@ -120,7 +122,7 @@ cargo bench -p git-parler --bench processes -- [<option>…] [<repository>]
 
 Without a repository, a seeded one serves.
   --rounds <n>      how often everything is run, in turns [default: 7]
-  --only <part>     create, apply, handoff, start, mcp, hub or memory
+  --only <part>     create, apply, handoff, hooks, start, mcp, hub or memory
   --json <file>     write the results there as well
   --program <path>  another git-parler than the one just built
   --smallest        each part once on little, to see that it works";

@@ -73,15 +73,15 @@ fn mebibytes(status: &str, name: &str) -> Outcome<f64> {
 }
 
 /// A hub on a port of its own; it ends with this.
-struct Hub {
+pub(crate) struct Hub {
     process: Child,
-    url: String,
+    pub(crate) url: String,
     /// From its start until it said that it accepts connections, in milliseconds.
     started: f64,
 }
 
 impl Hub {
-    fn start(ground: &Ground, folder: &Path, options: &[&str]) -> Outcome<Self> {
+    pub(crate) fn start(ground: &Ground, folder: &Path, options: &[&str]) -> Outcome<Self> {
         let mut command = ground.env.command(&ground.program);
         command.args(["hub", "--listen", "127.0.0.1:0", "--json", "--data"]).arg(folder).args(options);
         command.stdout(Stdio::piped()).stderr(Stdio::null());
@@ -94,6 +94,10 @@ impl Hub {
         let answer: Value = serde_json::from_str(&line)?;
         let url = answer.get("url").and_then(Value::as_str).ok_or("a hub without a URL")?.to_owned();
         Ok(Self { process, url, started })
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Returns a figure of `/proc/<pid>/status` in MiB.
