@@ -8,6 +8,7 @@ use kit::Snapshot;
 use serde_json::{Value, json};
 
 use crate::mcp::until;
+use crate::people::People;
 use crate::two::{Two, answer, parler, texts};
 
 /// Two clones of one user, of which `ahead` has the hooks.
@@ -85,6 +86,22 @@ fn a_commit_is_in_the_other_clone_without_another_word() {
         answer(&two.env, &two.behind, "apply", &[row["id"].as_str().unwrap()]);
     }
     assert_eq!(two.env.git(&two.behind, ["cat-file", "-t", &next]), "commit");
+}
+
+#[test]
+fn a_commit_is_a_line_in_the_feed_of_who_is_in_the_session() {
+    let people = People::new();
+    let (ada, bob) = (people.ada(), people.bob());
+    let key = ada.opens(&[]);
+    bob.joins(&key, &ada);
+    ada.says(&["hooks", "install"]);
+    let mut feed = bob.start(&["recv", "--follow"]);
+    let commit = ada.command("git").args(["commit", "--quiet", "--allow-empty", "-m", "by itself"]).status();
+    assert!(commit.unwrap().success());
+    let line = std::iter::repeat_with(|| feed.line()).find(|line| line.contains("handed over")).unwrap();
+    assert!(line.contains(" ada/ahead handed over ") && line.contains("\"by itself\" (1 commit, "), "{line}");
+    feed.interrupt();
+    assert_eq!(feed.ended().0, Some(130));
 }
 
 #[test]
