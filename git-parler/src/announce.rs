@@ -48,8 +48,10 @@ pub(crate) fn note(context: &Context, event: Event, argument: Option<&str>) -> R
         tip: tip.to_string(),
         base: base(repo, event, argument).map(|id| id.to_string()),
     };
-    outbox(context)?.add(&announcement)?;
-    start(context)
+    let outbox = outbox(context)?;
+    outbox.add(&announcement)?;
+    // Who is at work looks again before it leaves.
+    if outbox.turn()?.is_some() { start(context) } else { Ok(()) }
 }
 
 /// Has another process make the announcements that wait here, if there are any and none does.
@@ -90,7 +92,7 @@ fn operation(repo: &gix::Repository) -> Option<Operation> {
     })
 }
 
-/// Returns the commit that was there before what the event tells of; none before the first commit.
+/// Returns the commit that was there before what the event tells of, where that is not the first parent.
 fn base(repo: &gix::Repository, event: Event, argument: Option<&str>) -> Option<ObjectId> {
     let file = |name: &str| std::fs::read_to_string(repo.git_dir().join(name)).ok();
     let stated = match (event, argument) {
@@ -100,8 +102,7 @@ fn base(repo: &gix::Repository, event: Event, argument: Option<&str>) -> Option<
         (Event::PostMerge, _) => file("ORIG_HEAD"),
         (Event::PostCommit | Event::PostRewrite, _) => None,
     };
-    let stated = stated.and_then(|hex| repo::present(repo, hex.trim()));
-    stated.or_else(|| repo.head_commit().ok()?.parent_ids().next().map(|id| id.detach()))
+    repo::present(repo, stated?.trim())
 }
 
 /// Starts the process that makes announcements. One that finds another at work leaves.
@@ -204,7 +205,8 @@ fn due(repo: &gix::Repository, entries: Vec<OutboxEntry>) -> Result<Vec<Due>, Fa
                 continue;
             }
             if announcement.is_within {
-                later.announcement.base = announcement.base;
+                later.announcement.base =
+                    announcement.base.or_else(|| Some(repo::first_parent(repo, tip)?.to_string()));
                 later.entries.push(entry);
                 continue;
             }
@@ -248,7 +250,7 @@ async fn announce(
     let Some(tip) = repo::present(repo, &announcement.tip) else { return Ok(()) };
     let range = repo::Range {
         tips: vec![bundle::Tip { name: announcement.branch.as_str().into(), id: tip }],
-        bases: bases(context, repo, &announced, announcement),
+        bases: bases(context, &announced, announcement, tip)?,
     };
     let outgoing = match handoff::planned(context, &range, None) {
         Err(failure) if failure.code == Code::EmptyRange => return Ok(()),
@@ -269,18 +271,20 @@ async fn announce(
 /// nothing of it, the commit that was there before.
 fn bases(
     context: &Context,
-    repo: &gix::Repository,
     announced: &BTreeMap<String, Announced>,
     announcement: &Announcement,
-) -> Vec<ObjectId> {
+    tip: ObjectId,
+) -> Result<Vec<ObjectId>, Failure> {
+    let repo = context.repository()?;
     let mut bases: Vec<_> = announced.values().filter_map(|last| repo::present(repo, &last.tip)).collect();
     let upstream = [format!("{}@{{upstream}}", announcement.branch)];
     let stated = if context.settings.base.is_empty() { &upstream[..] } else { &context.settings.base };
     bases.extend(stated.iter().filter_map(|base| repo::commit(repo, base).ok()));
     if bases.is_empty() {
-        bases.extend(announcement.base.as_deref().and_then(|hex| repo::present(repo, hex)));
+        let stated = announcement.base.as_deref().and_then(|hex| repo::present(repo, hex));
+        bases.extend(stated.or_else(|| repo::first_parent(repo, tip)));
     }
-    bases
+    Ok(bases)
 }
 
 /// Says whether what failed so may go well later, unchanged; what does not is given up, so that it does not hold up the others.

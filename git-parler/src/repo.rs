@@ -146,6 +146,11 @@ pub(crate) fn reaches(repo: &gix::Repository, tip: ObjectId, older: ObjectId) ->
     tip == older || repo.merge_base(tip, older).is_ok_and(|base| base.is_some_and(|base| base == older))
 }
 
+/// Returns the first parent of a commit, if it has one and is here.
+pub(crate) fn first_parent(repo: &gix::Repository, id: ObjectId) -> Option<ObjectId> {
+    repo.find_commit(id).ok()?.parent_ids().next().map(gix::Id::detach)
+}
+
 /// Returns the commit that `hex` names, if it is here.
 pub(crate) fn present(repo: &gix::Repository, hex: &str) -> Option<ObjectId> {
     ObjectId::from_hex(hex.as_bytes()).ok().filter(|id| repo.has_object(id))

@@ -16,7 +16,8 @@ pub(crate) const BEFORE: &str = ".before-parler";
 /// Returns the script for `event` that starts `program`.
 ///
 /// What was there before is run first, with the same arguments and standard input, and its status is the hook's. Ours has no say in
-/// that, and where the program is gone nothing is said. A probe runs nothing but ours.
+/// that; alone it takes the place of the shell, and fails as little as the program. Where that is gone nothing is said. A probe runs
+/// nothing but ours.
 pub(crate) fn script(event: Event, program: &Path, is_folder_made: bool) -> Vec<u8> {
     let mut script = b"#!/bin/sh\n".to_vec();
     script.extend_from_slice(MARK);
@@ -28,14 +29,14 @@ pub(crate) fn script(event: Event, program: &Path, is_folder_made: bool) -> Vec<
     let rest = format!(
         r#"
 before="$0{BEFORE}"
-status=0
+[ -x "$program" ] || program=true
 if [ -z "$PARLER_HOOKS_PROBE" ] && [ -x "$before" ]; then
-	"$before" "$@" || status=$?
-fi
-if [ -x "$program" ]; then
+	"$before" "$@"
+	status=$?
 	"$program" hook git {event} "$@" </dev/null
+	exit $status
 fi
-exit $status
+exec "$program" hook git {event} "$@" </dev/null
 "#
     );
     script.extend_from_slice(rest.as_bytes());

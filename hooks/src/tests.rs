@@ -228,11 +228,11 @@ fn what_was_there_before_runs_first_with_all_it_had_and_its_status_counts() {
     assert_eq!(run(&hooks, Event::PostRewrite, None), Some(7));
     assert_eq!(lines(), "theirs 2 two words a b\nours hook git post-rewrite one two words \n");
     fs::remove_file(&ran).unwrap();
-    assert_eq!(run(&hooks, Event::PostCommit, None), Some(0));
+    assert_eq!(run(&hooks, Event::PostCommit, None), Some(9));
     assert_eq!(lines(), "ours hook git post-commit one two words \n");
     fs::remove_file(&ran).unwrap();
     // A probe has nothing else run.
-    assert_eq!(run(&hooks, Event::PostRewrite, Some("x")), Some(0));
+    assert_eq!(run(&hooks, Event::PostRewrite, Some("x")), Some(9));
     assert_eq!(lines(), "ours hook git post-rewrite one two words \n");
     fs::remove_file(&ran).unwrap();
     // What is switched off stays so, and a program that is gone is not missed.

@@ -28,7 +28,7 @@ pub struct Announcement {
     pub branch: String,
     /// The commit, in hex.
     pub tip: String,
-    /// The commit on top of which the new ones are, in hex, where nothing better is known; none for the first commit there is.
+    /// The commit on top of which the new ones are, in hex, where nothing better is known; without it the first parent of the tip.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
     /// Whether git was in the middle of something that makes several commits, of which the last one is announced alone.
