@@ -11,6 +11,9 @@ use kit::Env;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_git-parler");
 
+/// What a page needs that is not part of every system.
+const NEEDS: [(&str, [&str; 3]); 1] = [("hooks-frameworks.md", ["husky", "lefthook", "pre-commit"])];
+
 /// One typed line and what comes back; `at` is the number of the line in the document.
 #[derive(Debug, PartialEq, Eq)]
 struct Step {
@@ -27,8 +30,18 @@ fn pages() -> Vec<PathBuf> {
     let manual = fs::read_dir(root().join("docs/manual")).expect("the manual is there");
     let mut pages: Vec<_> = manual.map(|entry| entry.expect("an entry of a folder").path()).collect();
     pages.push(root().join("README.md"));
+    pages.retain(|page| has_what_it_needs(page));
     pages.sort();
     pages
+}
+
+fn has_what_it_needs(page: &Path) -> bool {
+    let env = Env::new();
+    NEEDS
+        .iter()
+        .filter(|(name, _)| page.ends_with(name))
+        .flat_map(|(_, programs)| programs)
+        .all(|program| env.has(program))
 }
 
 /// Reads the steps out of the `console` blocks of a page.

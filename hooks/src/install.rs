@@ -137,7 +137,7 @@ impl Hooks {
         found.iter().map(|hook| Ok((hook.event, put(hook, program, is_new)?))).collect()
     }
 
-    /// Takes our scripts out; what was there before is in its place again.
+    /// Takes our scripts out, also where a framework has moved one; what was there before is in its place again.
     ///
     /// # Errors
     /// [`Error::File`].
@@ -145,21 +145,22 @@ impl Hooks {
         let mut is_folder_ours = false;
         let mut changes = Vec::new();
         for event in Event::ALL {
-            let path = self.folder.join(event.name());
-            let ours = read(&path)?.filter(|content| script::is_ours(content));
-            let Some(content) = ours else {
-                changes.push((event, Change::None));
-                continue;
-            };
-            is_folder_ours |= script::is_folder_made(&content);
-            let before = before(&path);
-            match fs::rename(&before, &path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    fs::remove_file(&path).map_err(failed(&path, "removed"))?;
+            let own = self.folder.join(event.name());
+            let mut change = Change::None;
+            for path in MOVED.map(|suffix| suffixed(&own, suffix)) {
+                let ours = read(&path)?.filter(|content| script::is_ours(content));
+                let Some(content) = ours else { continue };
+                is_folder_ours |= script::is_folder_made(&content);
+                let before = before(&own);
+                match fs::rename(&before, &path) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        fs::remove_file(&path).map_err(failed(&path, "removed"))?;
+                    }
+                    renamed => renamed.map_err(failed(&before, "moved back"))?,
                 }
-                renamed => renamed.map_err(failed(&before, "moved back"))?,
+                change = Change::Removed;
             }
-            changes.push((event, Change::Removed));
+            changes.push((event, change));
         }
         if is_folder_ours {
             match fs::remove_dir(&self.folder) {
@@ -204,8 +205,12 @@ fn written(folder: &Path, script: &[u8]) -> io::Result<tempfile::NamedTempFile> 
 }
 
 fn before(path: &Path) -> PathBuf {
+    suffixed(path, BEFORE)
+}
+
+fn suffixed(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(BEFORE);
+    name.push(suffix);
     PathBuf::from(name)
 }
 
@@ -229,3 +234,6 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
 fn failed(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Error {
     move |source| Error::File { path: path.to_path_buf(), action, source }
 }
+
+/// What stands behind the name of a hook, by itself and where pre-commit or lefthook have moved it out of their way.
+const MOVED: [&str; 3] = ["", ".legacy", ".old"];

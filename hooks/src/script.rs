@@ -17,7 +17,7 @@ pub(crate) const BEFORE: &str = ".before-parler";
 ///
 /// What was there before is run first, with the same arguments and standard input, and its status is the hook's. Ours has no say in
 /// that; alone it takes the place of the shell, and fails as little as the program. Where that is gone nothing is said. A probe runs
-/// nothing but ours.
+/// nothing but ours. Frameworks run it under another name.
 pub(crate) fn script(event: Event, program: &Path, is_folder_made: bool) -> Vec<u8> {
     let mut script = b"#!/bin/sh\n".to_vec();
     script.extend_from_slice(MARK);
@@ -28,7 +28,7 @@ pub(crate) fn script(event: Event, program: &Path, is_folder_made: bool) -> Vec<
     script.extend_from_slice(&quoted(program.as_os_str().as_bytes()));
     let rest = format!(
         r#"
-before="$0{BEFORE}"
+before="${{0%/*}}/{event}{BEFORE}"
 [ -x "$program" ] || program=true
 if [ -z "$PARLER_HOOKS_PROBE" ] && [ -x "$before" ]; then
 	"$before" "$@"

@@ -268,6 +268,7 @@ fn a_folder_of_all_repositories_is_written_to_when_that_is_said() {
     assert!(refused.stderr.contains("add `--global`") && !own.exists(), "{}", refused.stderr);
     let installed = answer(&two.env, &two.ahead, "hooks", &["install", "--global"]);
     assert_eq!(installed["hooks"][0]["path"], json!(folder.join("post-commit")));
+    assert_eq!(answer(&two.env, &two.behind, "hooks", &["status"])["hooks"], installed["hooks"]);
     answer(&two.env, &two.ahead, "hooks", &["uninstall", "--global"]);
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
     two.env.git(two.env.root(), ["config", "--global", "--unset", "core.hooksPath"]);

@@ -7,6 +7,7 @@ mod connect_files;
 mod connect_refusals;
 mod disk;
 mod file;
+mod frameworks;
 mod handoff;
 mod hooks;
 mod hooks_config;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use client::report::{Hooks as Answer, HooksGivenUp, HooksHook, HooksState, HooksTrouble};
 use client::seat::Trouble;
-use hooks::{Change, Event, Hook, Hooks, State};
+use hooks::{Change, Event, Framework, Hook, Hooks, Probe, State};
 
 use crate::announce;
 use crate::cli::{Hooks as Arguments, HooksAction};
@@ -41,14 +41,10 @@ fn install(context: &Context, is_global: bool) -> Result<(), Failure> {
         }
     } else {
         let folder = folder?;
-        let changes = folder.install(&program).map_err(|error| match &error {
-            hooks::Error::Managed { by, .. } => {
-                let snippet = by.snippet(&program.to_string_lossy(), &Event::ALL);
-                Failure::from(error).hint(format_args!("put this into its settings instead:\n{snippet}"))
-            }
-            _ => error.into(),
-        })?;
-        changed.extend(told(&folder, &changes));
+        match folder.install(&program) {
+            Err(hooks::Error::Managed { folder, by }) => is_in_settings(context, folder, by)?,
+            changes => changed.extend(told(&folder, &changes?)),
+        }
         changed.extend(take_out(file)?);
     }
     tell(&context.ui, &changed, "everything is up to date");
@@ -56,6 +52,20 @@ fn install(context: &Context, is_global: bool) -> Result<(), Failure> {
         context.ui.warn("`parler.hooks.enabled` is off: nothing is announced");
     }
     Ok(())
+}
+
+/// Shows what goes into the settings of the framework that keeps the hooks, unless it is there and does what it should.
+fn is_in_settings(context: &Context, folder: PathBuf, by: Framework) -> Result<(), Failure> {
+    if look(context)?.hooks.iter().all(|hook| hook.state == HooksState::Works) {
+        return Ok(());
+    }
+    let failure = Failure::from(hooks::Error::Managed { folder, by });
+    if context.ui.is_json() {
+        return Err(failure.hint(format_args!("put this {}:\n{}", by.place(), by.snippet())));
+    }
+    // By itself, so that it can be put into a file.
+    context.ui.text(&by.snippet());
+    Err(failure.hint(format_args!("put these lines {}", by.place())))
 }
 
 fn uninstall(context: &Context, is_global: bool) -> Result<(), Failure> {
@@ -67,6 +77,10 @@ fn uninstall(context: &Context, is_global: bool) -> Result<(), Failure> {
         Err(_) => {}
     }
     tell(&context.ui, &changed, "nothing to take out");
+    let left = look(context)?.hooks.into_iter().find(|hook| hook.state == HooksState::Works);
+    if let Some(by) = left.and_then(|hook| hook.by) {
+        context.ui.warn(format_args!("the lines in the settings of {by} still run: take them out by hand"));
+    }
     Ok(())
 }
 
@@ -109,7 +123,8 @@ fn status(context: &Context) -> Result<(), Failure> {
     }
     for hook in &found.hooks {
         let what = match (hook.state, &hook.by) {
-            (HooksState::Works, _) => "is run by git".to_owned(),
+            (HooksState::Works, None) => "is run by git".to_owned(),
+            (HooksState::Works, Some(by)) => format!("is run by git, through {by}"),
             (HooksState::Broken, _) => "is there, and git does not get it to run".to_owned(),
             (HooksState::Missing, _) => "is not there".to_owned(),
             (HooksState::Foreign, _) => "is somebody else's".to_owned(),
@@ -159,25 +174,41 @@ fn configured(context: &Context) -> Result<Option<PathBuf>, Failure> {
 }
 
 fn in_configuration(context: &Context, file: &Path, event: Event) -> HooksHook {
-    let state = if runs(context, event, true) { HooksState::Works } else { HooksState::Broken };
+    let state =
+        if runs(context, event, &Probe::default(), true) { HooksState::Works } else { HooksState::Broken };
     HooksHook { event: event.name().to_owned(), path: file.display().to_string(), state, by: None }
 }
 
 fn in_folder(context: &Context, hook: &Hook) -> HooksHook {
     let (state, by) = match hook.state {
-        State::Installed if runs(context, hook.event, false) => (HooksState::Works, None),
+        State::Installed if runs(context, hook.event, &Probe::default(), false) => (HooksState::Works, None),
         State::Installed => (HooksState::Broken, None),
         State::Missing => (HooksState::Missing, None),
         State::Foreign => (HooksState::Foreign, None),
-        State::Managed(by) => (HooksState::Managed, Some(by.name().to_owned())),
+        State::Managed(by) => {
+            let runs = |probe: &Probe| runs(context, hook.event, probe, false);
+            let does_run = probes(context, hook, by).iter().any(runs);
+            (if does_run { HooksState::Works } else { HooksState::Managed }, Some(by.name().to_owned()))
+        }
     };
     HooksHook { event: hook.event.name().to_owned(), path: hook.path.display().to_string(), state, by }
 }
 
-/// Has git run a hook of ours, in which a probe runs nothing but this program; says whether it did. Nobody else's is run.
-fn runs(context: &Context, event: Event, is_configured: bool) -> bool {
+fn probes(context: &Context, hook: &Hook, by: Framework) -> Vec<Probe> {
+    let Ok(repo) = context.repository() else { return Vec::new() };
+    by.probes(&hook.path, hook.event, repo.workdir().unwrap_or_else(|| repo.git_dir()))
+}
+
+/// Has git run a hook of ours, in which a probe runs nothing but this program; says whether it did. Nobody else's is run, as far as
+/// that can be told.
+fn runs(context: &Context, event: Event, probe: &Probe, is_configured: bool) -> bool {
+    let (Ok(repo), Ok(mut git)) = (context.repository(), hook_place::git(context)) else { return false };
+    let (Ok(scratch), Ok(objects)) =
+        (tempfile::tempdir(), std::path::absolute(repo.objects.store_ref().path()))
+    else {
+        return false;
+    };
     let others = hook_place::configured_hooks(context, event);
-    let Ok(mut git) = hook_place::git(context) else { return false };
     for name in others.iter().filter(|name| !is_configured || *name != hooks::HOOK_NAME) {
         git.args(["-c", &format!("hook.{name}.enabled=false")]);
     }
@@ -185,7 +216,12 @@ fn runs(context: &Context, event: Event, is_configured: bool) -> bool {
         git.args(["-c", "core.hooksPath=/dev/null"]);
     }
     let word = format!("probed {}", std::process::id());
-    git.args(["hook", "run", event.name()]).env(PROBE, &word);
+    git.args(["hook", "run", event.name(), "--"]).args(&probe.arguments).env(PROBE, &word);
+    git.envs(probe.variables.iter().map(|(name, value)| (name, value)));
+    // An empty index, whose tree is written elsewhere: what differs from the index pre-commit takes out of the work tree, and puts back.
+    git.env("GIT_INDEX_FILE", scratch.path().join("index"));
+    git.env("GIT_OBJECT_DIRECTORY", scratch.path());
+    git.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", objects);
     let said = git.output().map(|output| [output.stdout, output.stderr].concat()).unwrap_or_default();
     String::from_utf8_lossy(&said).lines().any(|line| line == word)
 }

@@ -100,8 +100,7 @@ impl Env {
     /// Returns a command that sees nothing but the sealed environment; its input is empty.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
-        let ambient = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
-        let folders = self.programs.iter().cloned().chain(std::env::split_paths(&ambient));
+        let folders = self.programs.iter().cloned().chain(search_path());
         let date = format!("{} +0000", EPOCH_SECONDS + self.ticks.load(Ordering::Relaxed));
         command
             .env_clear()
@@ -171,7 +170,7 @@ impl Env {
         self.run(dir, "git", args)
     }
 
-    /// Returns whether `program` is installed. With `TEST_TOOLS=all` set, as in continuous integration, a missing
+    /// Returns whether `program` is installed, or `tests/frameworks/install` has brought it. With `TEST_TOOLS=all` set, as in continuous integration, a missing
     /// one is a failure instead, so that no test is left out unseen.
     ///
     /// # Panics
@@ -179,8 +178,7 @@ impl Env {
     /// When it is missing and `TEST_TOOLS` is `all`.
     #[must_use]
     pub fn has(&self, program: &str) -> bool {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+        let found = search_path().any(|folder| folder.join(program).is_file());
         let must = std::env::var_os("TEST_TOOLS").is_some_and(|value| value == "all");
         assert!(found || !must, "TEST_TOOLS=all, and {program} is not installed");
         found
@@ -282,6 +280,15 @@ impl Drop for Env {
             drop(rustix::process::kill_process(pid, rustix::process::Signal::KILL).map_err(io::Error::from));
         }
     }
+}
+
+/// Returns the folders of PATH, and behind them that of the frameworks for hooks.
+fn search_path() -> impl Iterator<Item = PathBuf> {
+    let ambient = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
+    let frameworks = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/frameworks/bin");
+    // A folder that is not there has no other name.
+    let frameworks = fs::canonicalize(frameworks).ok();
+    std::env::split_paths(&ambient).collect::<Vec<_>>().into_iter().chain(frameworks)
 }
 
 impl From<Output> for Run {
