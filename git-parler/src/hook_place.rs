@@ -72,6 +72,14 @@ fn absolute(path: PathBuf) -> Result<PathBuf, Failure> {
     std::path::absolute(path).map_err(|error| Failure::new(Code::Io, error))
 }
 
+/// Says whether a folder lies among the files that the repository is about.
+pub(crate) fn is_in_work_tree(context: &Context, folder: &Path) -> bool {
+    let Some(repo) = context.repository_if_any() else { return false };
+    let real = |path: &Path| fs::canonicalize(path).ok();
+    let Some((folder, top)) = real(folder).zip(repo.workdir().and_then(real)) else { return false };
+    folder.starts_with(top) && !real(repo.common_dir()).is_some_and(|git_dir| folder.starts_with(git_dir))
+}
+
 /// As [`folder`], where that is to be changed: the one of all repositories is when that `is_global`, and no other then.
 pub(crate) fn folder_to_change(context: &Context, is_global: bool) -> Result<PathBuf, Failure> {
     let of_all = context.settings.hooks_path.as_ref().filter(|stated| stated.is_of_all);

@@ -43,7 +43,15 @@ fn install(context: &Context, is_global: bool) -> Result<(), Failure> {
         let folder = folder?;
         match folder.install(&program) {
             Err(hooks::Error::Managed { folder, by }) => is_in_settings(context, folder, by)?,
-            changes => changed.extend(told(&folder, &changes?)),
+            changes => {
+                changed.extend(told(&folder, &changes?));
+                if hook_place::is_in_work_tree(context, folder.folder()) {
+                    let folder = folder.folder().display();
+                    context.ui.warn(format_args!(
+                        "{folder} lies in the work tree: what is put there is a change of it"
+                    ));
+                }
+            }
         }
         changed.extend(take_out(file)?);
     }
