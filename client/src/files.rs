@@ -2,7 +2,7 @@
 //! following links and only when they are ours. Nothing here knows what stands in them.
 
 use std::ffi::OsStr;
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -251,6 +251,28 @@ impl Lock {
             .map_err(FileError::io("open", &name))?;
         file.lock().map_err(FileError::io("lock", &name))?;
         Ok(Self { _file: file })
+    }
+}
+
+/// The right to do something that one process does at a time, until it is dropped.
+#[derive(Debug)]
+pub struct Turn {
+    _file: File,
+}
+
+impl Turn {
+    /// Takes the right that belongs to the file `path`, which is made where it is missing; `None` where another process has it.
+    ///
+    /// # Errors
+    /// [`FileError::Io`] when the file cannot be made or locked.
+    pub fn take(path: &Path) -> Result<Option<Self>, FileError> {
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+        let file = file.map_err(FileError::io("open", path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(FileError::io("lock", path)(error)),
+        }
     }
 }
 

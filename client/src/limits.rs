@@ -22,8 +22,11 @@ pub const SPOOL_BUNDLE_AGE_SECONDS_MAX: u64 = 60;
 /// Age in seconds after which a signed message that nobody sends is removed.
 pub const SPOOL_AGE_SECONDS_MAX: u64 = 7 * 24 * 3600;
 
-/// Announcements of one seat that wait to be made; a tip beyond is not noted, and what it brings comes with a later one.
+/// Announcements of one seat that wait to be made; then the newest of a branch takes the place of the one before it.
 pub const OUTBOX_ENTRIES_MAX: usize = 1024;
+
+/// Messages and handoffs that a mailbox holds; the oldest go first.
+pub const MAILBOX_ENTRIES_MAX: usize = 256;
 
 /// Branches of which is remembered what was announced last in a room.
 pub const ANNOUNCED_BRANCHES_MAX: usize = 256;

@@ -18,11 +18,10 @@ use crate::commands::push::short;
 use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::limits::OPERATION_TIME_MAX;
-use crate::start_hub::start_detached;
-use crate::{handoff, network, repo};
+use crate::{beside, handoff, network, repo};
 
-/// The event by which the process that makes announcements is started.
-pub(crate) const DELIVER: &str = "deliver";
+/// What is given as host and event to the process that makes announcements. One that finds another at work leaves.
+pub(crate) const DELIVER: [&str; 2] = ["git", "deliver"];
 
 /// Writes down what `event` comes to, and has it announced by another process.
 pub(crate) fn note(context: &Context, event: Event, argument: Option<&str>) -> Result<(), Failure> {
@@ -51,7 +50,7 @@ pub(crate) fn note(context: &Context, event: Event, argument: Option<&str>) -> R
     let outbox = outbox(context)?;
     outbox.add(&announcement)?;
     // Who is at work looks again before it leaves.
-    if outbox.turn()?.is_some() { start(context) } else { Ok(()) }
+    if outbox.turn()?.is_some() { beside::start(context, DELIVER) } else { Ok(()) }
 }
 
 /// Has another process make the announcements that wait here, if there are any and none does.
@@ -62,7 +61,7 @@ pub(crate) fn wake(context: &Context) {
     };
     if context.repository_if_any().is_some() && context.settings.are_hooks_enabled && waits().is_some() {
         // What was asked for is done; a later command tries again.
-        start(context).ok();
+        beside::start(context, DELIVER).ok();
     }
 }
 
@@ -105,33 +104,10 @@ fn base(repo: &gix::Repository, event: Event, argument: Option<&str>) -> Option<
     repo::present(repo, stated?.trim())
 }
 
-/// Starts the process that makes announcements. One that finds another at work leaves.
-fn start(context: &Context) -> Result<(), Failure> {
-    let repo = context.repository()?;
-    let absolute =
-        |path: &std::path::Path| std::path::absolute(path).map_err(|error| Failure::new(Code::Io, error));
-    let git_dir = absolute(repo.git_dir())?;
-    let folder = repo.workdir().map(absolute).transpose()?;
-    let started = start_detached(|command| {
-        for name in OF_ONE_COMMAND {
-            command.env_remove(name);
-        }
-        command.args(["hook", "git", DELIVER]).env("GIT_DIR", &git_dir);
-        command.current_dir(folder.as_ref().unwrap_or(&git_dir));
-        if let Some(folder) = &folder {
-            command.env("GIT_WORK_TREE", folder);
-        }
-    });
-    started.map_err(|error| Failure::new(Code::Io, error))
-}
-
 /// Makes the announcements that wait in this seat, in order, until there is none; leaves them where the hub is away, and where git
 /// does not end what it is in the middle of.
 pub(crate) fn deliver(global: &Global) -> Result<(), Failure> {
-    // Our starter may be a shell's foreground job; we are not. Fails only where we lead a session already.
-    let _already_leader = rustix::process::setsid();
-    let quiet = Global { quiet: true, no_progress: true, progress: false, json: false, ..global.clone() };
-    let context = Context::look_around(&quiet)?;
+    let context = beside::look_around(global)?;
     let outbox = outbox(&context)?;
     while outbox.count()? > 0 {
         let Some(turn) = outbox.turn()? else { return Ok(()) };
@@ -313,17 +289,3 @@ fn may_pass(code: Code) -> bool {
 
 /// After which time is looked again whether git has ended what it is in the middle of.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
-
-/// Variables of git that are about the command that has run the hook.
-const OF_ONE_COMMAND: [&str; 10] = [
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
-    "GIT_DIR",
-    "GIT_IMPLICIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_PREFIX",
-    "GIT_QUARANTINE_PATH",
-    "GIT_REFLOG_ACTION",
-    "GIT_WORK_TREE",
-];

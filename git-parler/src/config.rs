@@ -17,6 +17,7 @@ use gix::config::{Boolean, File, Source};
 use gix::sec::Trust;
 
 use crate::cli::Global;
+use crate::limits::HOOKS_WAKES;
 
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -103,8 +104,10 @@ pub(crate) struct Settings {
     pub(crate) surface: SurfacePolicy,
     /// Whether an agent's own call may let somebody into a session, where its host cannot ask the human.
     pub(crate) agent_may_approve: bool,
-    /// Whether git's hooks announce commits.
+    /// Whether hooks announce commits, and tell agents.
     pub(crate) are_hooks_enabled: bool,
+    /// How often in a row a hook has an agent go on.
+    pub(crate) hooks_wakes: u32,
     /// Where git looks for hooks, where that is said.
     pub(crate) hooks_path: Option<HooksPath>,
     /// Patterns of branches that they do not announce.
@@ -223,6 +226,9 @@ impl Settings {
             surface: source.surface_policy()?,
             agent_may_approve: source.boolean_in_a_file("parler.mcp.agentMayApprove")?.unwrap_or(false),
             are_hooks_enabled: source.boolean("hooks.enabled", "PARLER_HOOKS")?.unwrap_or(true),
+            hooks_wakes: source
+                .size("parler.hooks.wakes")?
+                .map_or(HOOKS_WAKES, |wakes| u32::try_from(wakes).unwrap_or(u32::MAX)),
             hooks_path: source.hooks_path()?,
             hooks_exclude: source.list("parler.hooks.exclude"),
             advice: source.key_boolean("advice.parler")?.unwrap_or(true),

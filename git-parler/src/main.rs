@@ -4,7 +4,9 @@
 #[cfg(not(unix))]
 compile_error!("git-parler is written for Linux and macOS; Windows is not supported");
 
+mod agent_hook;
 mod announce;
+mod beside;
 mod claim;
 mod cli;
 mod commands;

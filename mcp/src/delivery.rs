@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::limits::SETTLE_TIME_MAX;
 
 /// The reader whose cursor the tools move, so that no message is taken from the person at the terminal.
-pub(crate) const READER: &str = "mcp";
+pub const READER: &str = "mcp";
 
 /// Messages on their way to a client, by the request that asked for them.
 #[derive(Clone, Default)]

@@ -23,6 +23,7 @@ mod stdio;
 mod stop;
 mod tools;
 
+pub use delivery::READER;
 pub use host::{Built, Host, Previewed, Problem, Purpose, Range, Repositories, session_key};
 #[cfg(feature = "conformance")]
 pub use http::serve_http;

@@ -10,6 +10,7 @@ mod file;
 mod frameworks;
 mod handoff;
 mod hooks;
+mod hooks_agent;
 mod hooks_config;
 mod hooks_trouble;
 mod kill_apply;

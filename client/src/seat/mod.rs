@@ -4,6 +4,7 @@
 mod cache;
 mod hubs;
 pub(crate) mod keys;
+mod mailbox;
 mod outbox;
 mod rooms;
 mod spool;
@@ -23,7 +24,8 @@ use serde::{Deserialize, Serialize};
 
 pub use cache::{BlobCache, BlobReader, CacheError, Partial, VerifiedBlob};
 pub use hubs::{KnownHubs, Met};
-pub use outbox::{Announced, Announcement, Outbox, OutboxEntry, OutboxTurn, Trouble, Troubles};
+pub use mailbox::{HOOK_READER, Mail, MailEntry, Mailbox};
+pub use outbox::{Announced, Announcement, Outbox, OutboxEntry, Trouble, Troubles};
 pub(crate) use rooms::FileMark;
 pub use rooms::{Fork, RoomMemory, RoomState, Topic};
 pub use spool::{Spool, SpoolEntry, SpoolFile, SpooledPost};

@@ -2,9 +2,8 @@
 //! so that nothing of size is kept here, and nothing is flushed: what a power cut takes, the next announcement brings.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use protocol::id::{BlobId, RoomId};
@@ -12,7 +11,7 @@ use protocol::json;
 use serde::{Deserialize, Serialize};
 
 use super::{SeatError, read_json, real_path, stem};
-use crate::files::{self, FileError};
+use crate::files::{self, FileError, Turn};
 use crate::limits::{ANNOUNCED_BRANCHES_MAX, ANNOUNCED_ROOMS_MAX, OUTBOX_ENTRIES_MAX};
 
 /// What one seat has still to announce, and what it has announced last.
@@ -50,12 +49,6 @@ pub struct Announced {
     pub tip: String,
     /// The bundle.
     pub id: BlobId,
-}
-
-/// The right to empty an outbox, which one process has at a time.
-#[derive(Debug)]
-pub struct OutboxTurn {
-    _lock: File,
 }
 
 /// What went wrong, for who looks later.
@@ -157,15 +150,8 @@ impl Outbox {
     ///
     /// # Errors
     /// [`SeatError::File`] when the lock cannot be made.
-    pub fn turn(&self) -> Result<Option<OutboxTurn>, SeatError> {
-        let path = self.folder.join("lock");
-        let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let file = file.map_err(FileError::io("open", &path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(OutboxTurn { _lock: file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(FileError::io("lock", &path)(error).into()),
-        }
+    pub fn turn(&self) -> Result<Option<Turn>, SeatError> {
+        Ok(Turn::take(&self.folder.join("lock"))?)
     }
 
     /// Returns what was announced last in `room`, by branch.
