@@ -9,7 +9,7 @@ mod session;
 pub mod text;
 pub mod when;
 
-pub use connect::{Connect, ConnectProblem, ConnectState, ConnectedHost};
+pub use connect::{Connect, ConnectPart, ConnectProblem, ConnectState, ConnectedHost};
 pub use hooks::{Hooks, HooksGivenUp, HooksHook, HooksState, HooksTrouble};
 pub use session::{
     Decision, Join, JoinRequest, KeyRow, KeyState, Keys, LoggedBundle, LoggedMessage, MessageKind, NewKey,

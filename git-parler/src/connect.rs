@@ -8,6 +8,7 @@ mod hosts;
 mod tree;
 
 mod halves;
+mod hook_edit;
 mod json;
 mod toml;
 mod yaml;
@@ -15,12 +16,13 @@ mod yaml;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use client::report::{ConnectProblem, ConnectState, ConnectedHost};
+use client::report::{ConnectPart, ConnectProblem, ConnectState, ConnectedHost};
 use similar::TextDiff;
 
 use self::edit::{Addition, Launch, Removal};
 use self::file::ConfigFile;
 use self::folders::Folders;
+use self::hook_edit::HookShape;
 use crate::config::Environment;
 use crate::file_error::FileError;
 
@@ -100,6 +102,15 @@ pub(crate) enum Task {
     Remove,
 }
 
+/// What of a host is wired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The entry by which it starts our server.
+    Server,
+    /// The hooks by which it has its agent told of what waits.
+    Hooks,
+}
+
 /// What hosts are to start.
 #[derive(Debug)]
 pub(crate) struct Launches {
@@ -115,8 +126,11 @@ impl Launches {
     }
 
     /// Returns what a person would put into the file of a host.
-    pub(crate) fn snippet(&self, host: &Host) -> String {
-        host.shape.snippet(self.of(host))
+    pub(crate) fn snippet(&self, host: &Host, part: Part) -> String {
+        match (part, &host.hooks) {
+            (Part::Hooks, Some(hooks)) => hooks.shape.snippet(self.of(host)),
+            (Part::Hooks, None) | (Part::Server, _) => host.shape.snippet(self.of(host)),
+        }
     }
 }
 
@@ -156,32 +170,53 @@ impl<'a> Wiring<'a> {
         ALL.into_iter().filter(|host| host.is_here(&self.folders)).collect()
     }
 
-    /// Returns the file of a host.
-    fn file(&self, host: &Host) -> PathBuf {
-        host.file(&self.folders)
+    /// Returns the file of a host in which this part of it stands.
+    fn file(&self, host: &Host, part: Part) -> PathBuf {
+        match (part, &host.hooks) {
+            (Part::Hooks, Some(hooks)) => (hooks.file)(&self.folders),
+            (Part::Hooks, None) | (Part::Server, _) => host.file(&self.folders),
+        }
     }
 
     /// Returns the row of a host that was left as it is because of `problem`, with what can be pasted into its file.
     pub(crate) fn refused(
         &self,
         host: &Host,
+        part: Part,
         problem: ConnectProblem,
         snippet: Option<String>,
     ) -> ConnectedHost {
-        let row = row(host, &self.file(host), ConnectState::Refused);
+        let row = row(host, part, &self.file(host, part), ConnectState::Refused);
         ConnectedHost { error: Some(problem), snippet, ..row }
     }
 
-    /// Does `task` with a host; only says what it would do in a dry run.
-    pub(crate) fn wire(&self, host: &Host, task: &Task, is_dry_run: bool) -> Result<ConnectedHost, Error> {
-        let path = self.file(host);
-        let file = ConfigFile::find(&path)?;
+    /// Does `task` with a part of a host; only says what it would do in a dry run.
+    pub(crate) fn wire(
+        &self,
+        host: &Host,
+        part: Part,
+        task: &Task,
+        is_dry_run: bool,
+    ) -> Result<ConnectedHost, Error> {
+        let path = self.file(host, part);
+        let hooks = host.hooks.as_ref().filter(|_| part == Part::Hooks);
+        let suffix = if hooks.is_some() { ".parler-hooks-backup" } else { ".parler-backup" };
+        let file = ConfigFile::find_with(&path, suffix)?;
+        let is_made_for_it = |text: &str| {
+            hooks.map_or_else(
+                || host.shape.is_made_for_entry(text),
+                |hooks| hooks.shape.is_made_for_hooks(text),
+            )
+        };
         // The copy of a file that was made for the entry, and changed since, is of our own making and worth nothing.
-        let backup = file.backup_text()?.filter(|backup| !host.shape.is_made_for_entry(backup));
-        let deed = deed(host, task, &file, backup.as_deref())
-            .map_err(|why| Error::NotEditable { path: path.clone(), why })?;
-        let mut row = row(host, &path, deed.state());
-        let is_off = matches!(task, Task::Add(_)) && host.shape.is_off(file.text());
+        let backup = file.backup_text()?.filter(|backup| !is_made_for_it(backup));
+        let deed = match hooks {
+            None => deed(host, task, &file, backup.as_deref()),
+            Some(hooks) => hooks_deed(host, &hooks.shape, task, &file, backup.as_deref()),
+        };
+        let deed = deed.map_err(|why| Error::NotEditable { path: path.clone(), why })?;
+        let mut row = row(host, part, &path, deed.state());
+        let is_off = part == Part::Server && matches!(task, Task::Add(_)) && host.shape.is_off(file.text());
         row.next = is_off.then(|| SWITCHED_OFF.to_owned());
         if is_dry_run {
             if !matches!(deed, Deed::Nothing(_)) {
@@ -192,7 +227,8 @@ impl<'a> Wiring<'a> {
             return Ok(row);
         }
         row.backup = deed.done(&file, backup.is_some())?.map(|backup| backup.display().to_string());
-        let next = matches!(deed, Deed::Add(_) | Deed::Update(_)).then(|| host.next.to_owned());
+        let next = hooks.map_or(host.next, |hooks| hooks.next);
+        let next = matches!(deed, Deed::Add(_) | Deed::Update(_)).then(|| next.to_owned());
         row.next = row.next.or(next);
         Ok(row)
     }
@@ -200,18 +236,43 @@ impl<'a> Wiring<'a> {
 
 fn deed(host: &Host, task: &Task, file: &ConfigFile, backup: Option<&str>) -> Result<Deed, NotEditable> {
     Ok(match task {
-        Task::Add(launches) => match host.shape.add(file.text(), launches.of(host))? {
-            Addition::Added(text) => Deed::Add(text),
-            Addition::Updated(text) => Deed::Update(text),
-            Addition::Already => Deed::Nothing(ConnectState::Already),
-        },
-        Task::Remove => match host.shape.remove(file.text(), backup)? {
-            Removal::Removed(text) => Deed::Remove(text),
-            Removal::Restored(text) => Deed::Restore(text),
-            Removal::Emptied => Deed::Delete,
-            Removal::Absent => Deed::Nothing(ConnectState::Absent),
-        },
+        Task::Add(launches) => host.shape.add(file.text(), launches.of(host))?.into(),
+        Task::Remove => host.shape.remove(file.text(), backup)?.into(),
     })
+}
+
+fn hooks_deed(
+    host: &Host,
+    shape: &HookShape,
+    task: &Task,
+    file: &ConfigFile,
+    backup: Option<&str>,
+) -> Result<Deed, NotEditable> {
+    Ok(match task {
+        Task::Add(launches) => shape.add(file.text(), launches.of(host))?.into(),
+        Task::Remove => shape.remove(file.text(), backup)?.into(),
+    })
+}
+
+impl From<Addition> for Deed {
+    fn from(addition: Addition) -> Self {
+        match addition {
+            Addition::Added(text) => Self::Add(text),
+            Addition::Updated(text) => Self::Update(text),
+            Addition::Already => Self::Nothing(ConnectState::Already),
+        }
+    }
+}
+
+impl From<Removal> for Deed {
+    fn from(removal: Removal) -> Self {
+        match removal {
+            Removal::Removed(text) => Self::Remove(text),
+            Removal::Restored(text) => Self::Restore(text),
+            Removal::Emptied => Self::Delete,
+            Removal::Absent => Self::Nothing(ConnectState::Absent),
+        }
+    }
 }
 
 /// What is done to a file: the new text, and how it came about.
@@ -279,9 +340,13 @@ impl Deed {
     }
 }
 
-fn row(host: &Host, path: &Path, state: ConnectState) -> ConnectedHost {
+fn row(host: &Host, part: Part, path: &Path, state: ConnectState) -> ConnectedHost {
     ConnectedHost {
         host: host.name.to_owned(),
+        part: match part {
+            Part::Server => ConnectPart::Server,
+            Part::Hooks => ConnectPart::Hooks,
+        },
         file: path.display().to_string(),
         state,
         backup: None,

@@ -89,7 +89,9 @@ fn every_host_whose_folder_is_there_is_wired_once_and_unwired() {
         let next = row["next"].as_str().unwrap();
         assert!(!next.is_empty());
         let file = machine.home(file);
-        let expected = json!({ "host": host, "file": file, "state": "added", "backup": null, "next": next });
+        let expected = json!({
+            "host": host, "part": "server", "file": file, "state": "added", "backup": null, "next": next,
+        });
         assert_eq!(*row, expected);
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "{host}");
     }

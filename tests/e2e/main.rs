@@ -4,6 +4,7 @@ mod bad_input;
 mod big;
 mod connect;
 mod connect_files;
+mod connect_hooks;
 mod connect_refusals;
 mod disk;
 mod file;

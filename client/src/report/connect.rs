@@ -14,6 +14,8 @@ pub struct Connect {
 pub struct ConnectedHost {
     /// The name by which `--host` knows it.
     pub host: String,
+    /// What of it this is about.
+    pub part: ConnectPart,
     /// Its configuration file.
     pub file: String,
     /// What was done.
@@ -31,6 +33,16 @@ pub struct ConnectedHost {
     /// Why it was left as it is, when it was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ConnectProblem>,
+}
+
+/// What of a host is wired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectPart {
+    /// The MCP server.
+    Server,
+    /// The hooks by which its agent is told of what waits.
+    Hooks,
 }
 
 /// What was done to a configuration file, or would be.

@@ -161,6 +161,9 @@ pub(crate) struct Connect {
     /// Wire this host (repeatable) [default: all that are found]
     #[arg(long, value_name = "host", value_parser = host())]
     pub(crate) host: Vec<&'static Host>,
+    /// Also put hooks in, by which an agent hears of what waits for it; with `--remove`, the hooks alone
+    #[arg(long)]
+    pub(crate) hooks: bool,
     /// Show what would change and change nothing
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,

@@ -1,11 +1,11 @@
 //! `git parler connect`: wires agent hosts to the MCP server, and unwires them.
 
-use client::report::{Connect as Answer, ConnectProblem, ConnectState, ConnectedHost};
+use client::report::{Connect as Answer, ConnectPart, ConnectProblem, ConnectState, ConnectedHost};
 use client::settings::HubAddress;
 use protocol::clean;
 
 use crate::cli::Connect;
-use crate::connect::{ALL, Error, Host, Launches, NotEditable, Task, Wiring};
+use crate::connect::{ALL, Error, Host, Launches, NotEditable, Part, Task, Wiring};
 use crate::context::Context;
 use crate::error::Failure;
 use crate::file_error::FileError;
@@ -28,25 +28,36 @@ pub(crate) fn run(context: &Context, arguments: &Connect) -> Result<(), Failure>
         Task::Remove if hosts.is_empty() => context.ui.remark(Error::NoHost),
         Task::Add(_) | Task::Remove => {}
     }
+    let wired: Vec<_> =
+        hosts.iter().flat_map(|host| parts(host, arguments).into_iter().map(|part| (*host, part))).collect();
     let mut failures = Vec::new();
-    let rows = hosts.iter().map(|host| {
-        wiring.wire(host, &task, arguments.dry_run).unwrap_or_else(|error| {
+    let rows = wired.iter().map(|&(host, part)| {
+        let row = wiring.wire(host, part, &task, arguments.dry_run).unwrap_or_else(|error| {
             let snippet = match &task {
-                Task::Add(launches) if can_paste(&error) => Some(launches.snippet(host)),
+                Task::Add(launches) if can_paste(&error) => Some(launches.snippet(host, part)),
                 Task::Add(_) | Task::Remove => None,
             };
             let failure = Failure::from(error);
-            let row = wiring.refused(host, problem(&failure), snippet);
+            let row = wiring.refused(host, part, problem(&failure), snippet);
             failures.push(failure);
             row
-        })
+        });
+        (host, row)
     });
-    let answer = Answer { hosts: rows.collect() };
+    // Nothing is said of hooks that nobody has put in, unless they were asked for.
+    let is_said = |row: &ConnectedHost| {
+        arguments.hooks || (row.part, row.state) != (ConnectPart::Hooks, ConnectState::Absent)
+    };
+    let (hosts_said, rows): (Vec<_>, Vec<_>) = rows.filter(|(_, row)| is_said(row)).unzip();
+    let answer = Answer { hosts: rows };
     if context.ui.is_json() {
         context.ui.answer(&answer);
     } else {
-        hosts.iter().zip(&answer.hosts).for_each(|(host, row)| print(&context.ui, host, row));
+        hosts_said.iter().zip(&answer.hosts).for_each(|(host, row)| print(&context.ui, host, row));
     }
+    let named =
+        hosts.iter().filter(|host| !arguments.host.is_empty() && arguments.hooks && !host.has_hooks());
+    named.for_each(|host| context.ui.warn(format_args!("{} has no hooks that could be used", host.title)));
     let mut failures = failures.into_iter();
     let Some(first) = failures.next() else { return Ok(()) };
     // The first one ends the command and gives the exit code; in JSON each stands in the row of its host.
@@ -55,6 +66,18 @@ pub(crate) fn run(context: &Context, arguments: &Connect) -> Result<(), Failure>
         failure.hint.iter().for_each(|hint| context.ui.hint(hint));
     }
     Err(first)
+}
+
+/// Returns what of a host is meant, in the order in which it is done: what came in last goes first.
+fn parts(host: &Host, arguments: &Connect) -> Vec<Part> {
+    let mut parts = match (arguments.remove, arguments.hooks) {
+        (false, false) => vec![Part::Server],
+        (false, true) => vec![Part::Server, Part::Hooks],
+        (true, false) => vec![Part::Hooks, Part::Server],
+        (true, true) => vec![Part::Hooks],
+    };
+    parts.retain(|part| *part == Part::Server || host.has_hooks());
+    parts
 }
 
 /// Returns the hub that hosts are to use; none where the configuration decides.
@@ -75,7 +98,7 @@ fn nothing_found(launches: &Launches) -> Failure {
     Failure::from(Error::NoHost).hint(format_args!(
         "known are {}; name one with `--host <host>`\nmost others take this in their configuration:\n{}",
         names.join(", "),
-        launches.snippet(ALL[0])
+        launches.snippet(ALL[0], Part::Server)
     ))
 }
 
@@ -105,7 +128,11 @@ fn problem(failure: &Failure) -> ConnectProblem {
 }
 
 fn print(ui: &Ui, host: &Host, row: &ConnectedHost) {
-    let (title, file) = (host.title, clean::line(&row.file));
+    let title = match row.part {
+        ConnectPart::Server => host.title.to_owned(),
+        ConnectPart::Hooks => format!("{}, hooks", host.title),
+    };
+    let file = clean::line(&row.file);
     match row.state {
         ConnectState::Added => ui.line(format_args!("{title}: added to {file}")),
         ConnectState::Updated => ui.line(format_args!("{title}: changed in {file}")),

@@ -78,6 +78,13 @@ pub(super) enum Removal {
 }
 
 impl Launch {
+    /// Returns how a shell starts the program, with the hub.
+    pub(super) fn shell_words(&self) -> String {
+        let hub = self.hub.iter().flat_map(|hub| ["--hub", hub.as_str()]);
+        let words = std::iter::once(self.command.as_str()).chain(hub).map(shell_word);
+        words.collect::<Vec<_>>().join(" ")
+    }
+
     /// Returns the line of an entry that comes in.
     fn line(&self) -> CommandLine {
         let hub = self.hub.iter().flat_map(|hub| ["--hub".to_owned(), hub.clone()]);
@@ -90,6 +97,16 @@ impl Launch {
             Some(_) => self.line(),
             None => CommandLine { command: self.command.clone(), arguments: arguments.to_vec() },
         }
+    }
+}
+
+/// Returns a word as a shell reads it.
+fn shell_word(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-:@%+=".contains(&byte);
+    if !word.is_empty() && word.bytes().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 

@@ -18,6 +18,8 @@ pub(super) struct ConfigFile {
     is_link: bool,
     /// What lies there.
     pub(super) present: Option<Present>,
+    /// What stands behind its name in that of its backup.
+    suffix: &'static str,
 }
 
 /// A file as it was found.
@@ -31,6 +33,11 @@ pub(super) struct Present {
 impl ConfigFile {
     /// Reads the file at `named`.
     pub(super) fn find(named: &Path) -> Result<Self, Error> {
+        Self::find_with(named, ".parler-backup")
+    }
+
+    /// As [`ConfigFile::find`]; its backup gets another name.
+    pub(super) fn find_with(named: &Path, suffix: &'static str) -> Result<Self, Error> {
         let path = match fs::canonicalize(named) {
             Ok(path) => path,
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -39,7 +46,7 @@ impl ConfigFile {
             Err(_) if fs::symlink_metadata(named).is_ok() => {
                 return Err(Error::LeadsNowhere { path: named.to_path_buf() });
             }
-            Err(_) => return Ok(Self { path: named.to_path_buf(), is_link: false, present: None }),
+            Err(_) => return Ok(Self { path: named.to_path_buf(), is_link: false, present: None, suffix }),
         };
         // Looked at before it is opened: opening a pipe would wait for who writes into it.
         if !fs::metadata(&path).map_err(failed(&path, "read"))?.is_file() {
@@ -55,7 +62,7 @@ impl ConfigFile {
         let Ok(text) = String::from_utf8(bytes) else { return Err(Error::NotText { path }) };
         let present = Present { text, mode: about.mode() & 0o7777, owner: (about.uid(), about.gid()) };
         let is_link = fs::symlink_metadata(named).map_err(failed(named, "read"))?.is_symlink();
-        Ok(Self { path, is_link, present: Some(present) })
+        Ok(Self { path, is_link, present: Some(present), suffix })
     }
 
     /// Returns the text; that of a file which is not there is empty.
@@ -66,7 +73,7 @@ impl ConfigFile {
     /// Returns where the backup lies: beside the file itself.
     pub(super) fn backup(&self) -> PathBuf {
         let mut name = self.path.clone().into_os_string();
-        name.push(".parler-backup");
+        name.push(self.suffix);
         PathBuf::from(name)
     }
 

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use super::edit::Shape;
 use super::file::ConfigFile;
 use super::folders::Folders;
+use super::hook_edit::HookShape;
 
 /// A program that starts MCP servers.
 #[derive(Debug)]
@@ -39,6 +40,18 @@ pub(crate) struct Host {
     pub(super) shape: Shape,
     /// What is to be done once the entry came in, without a final stop.
     pub(crate) next: &'static str,
+    /// Where it has hooks.
+    pub(super) hooks: Option<Hooked>,
+}
+
+/// The hooks of a host.
+#[derive(Debug)]
+pub(super) struct Hooked {
+    /// The user's file that names them.
+    pub(super) file: fn(&Folders<'_>) -> PathBuf,
+    pub(super) shape: HookShape,
+    /// What is to be done once they came in, without a final stop.
+    pub(super) next: &'static str,
 }
 
 impl Host {
@@ -59,6 +72,11 @@ impl Host {
             .find(has_entry)
             .or_else(|| files.find(|path| path.exists()))
             .unwrap_or_else(|| (self.file)(folders))
+    }
+
+    /// Says whether it runs hooks.
+    pub(crate) const fn has_hooks(&self) -> bool {
+        self.hooks.is_some()
     }
 
     fn files(&self, folders: &Folders<'_>) -> impl Iterator<Item = PathBuf> + Clone {

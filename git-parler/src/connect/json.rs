@@ -2,6 +2,7 @@
 //! text, of which every other byte stays; taking out undoes putting in.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use jsonc_parser::ast;
 use jsonc_parser::tokens::{Token, TokenAndRange};
@@ -80,10 +81,107 @@ pub(super) fn insert(text: &str, container: &str, name: &str, entry: &Entry) -> 
     let readable = without_halves(&text);
     let page = Page::of(&text, &readable)?;
     let splices = match root.get(container) {
-        Some(servers) => page.insert(servers, &root, (name, &[]), entry),
-        None => page.insert(&root, &root, (container, &[name]), entry),
+        Some(servers) => page.insert(servers, &root, &|layout| member((name, &[]), entry, layout)),
+        None => page.insert(&root, &root, &|layout| member((container, &[name]), entry, layout)),
     };
     Ok(spliced(&text, splices))
+}
+
+/// Puts `value` behind what is in the map or list at `path`, in a map under `name`. What is missing of the path is made, of maps
+/// and, without a name, a list at its end.
+pub(super) fn append(
+    text: &str,
+    path: &[&str],
+    name: Option<&str>,
+    value: &Value,
+) -> Result<String, NotEditable> {
+    let text = if parse(text)?.is_none() { Cow::Owned(with_object(text)) } else { Cow::Borrowed(text) };
+    let root = parse(&text)?.expect("it has an object at least");
+    let readable = without_halves(&text);
+    let page = Page::of(&text, &readable)?;
+    let (mut node, mut missing) = (&root, path);
+    while let Some((first, rest)) = missing.split_first()
+        && let Some(inner) = node.get(first)
+    {
+        (node, missing) = (inner, rest);
+    }
+    let mut value = value.clone();
+    let mut name = name;
+    if let Some((first, rest)) = missing.split_first() {
+        value = match name {
+            Some(name) => serde_json::json!({ name: value }),
+            None => serde_json::json!([value]),
+        };
+        value = rest.iter().rev().fold(value, |value, name| serde_json::json!({ *name: value }));
+        name = Some(*first);
+    }
+    let splices = page.insert(node, &root, &|layout| {
+        let prefix = name.map(|name| format!("{}: ", quoted(name))).unwrap_or_default();
+        prefix + &spelled(&value, layout)
+    });
+    Ok(spliced(&text, splices))
+}
+
+/// A step to a value: by its name in a map, or by its place in a list.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Step<'a> {
+    Name(&'a str),
+    Place(usize),
+}
+
+/// Returns the value to which `path` leads.
+pub(super) fn at<'a>(root: &'a Node, path: &[Step<'_>]) -> Option<&'a Node> {
+    path.iter().try_fold(root, |node, step| match step {
+        Step::Name(name) => node.get(name),
+        Step::Place(place) => node.items()?.get(*place),
+    })
+}
+
+/// Takes the value to which `path` leads out of the map or list in which it is.
+pub(super) fn take_out(text: &str, path: &[Step<'_>]) -> Result<String, NotEditable> {
+    let root = parse(text)?.ok_or(NOT_ALONE)?;
+    let (last, path) = path.split_last().expect("a path leads somewhere");
+    let node = at(&root, path).ok_or(NOT_ALONE)?;
+    let index = match last {
+        Step::Place(place) => Some(*place),
+        Step::Name(name) => {
+            node.members().and_then(|members| members.iter().position(|member| member.name == *name))
+        }
+    };
+    let splices = Page::of(text, &without_halves(text))?.remove(node, index.ok_or(NOT_ALONE)?);
+    Ok(spliced(text, splices))
+}
+
+/// Spells a value: over several lines where there is a layout, whose indentation is that of the line on which it begins.
+fn spelled(value: &Value, layout: Option<Layout<'_>>) -> String {
+    let (parts, [open, close]): (Vec<(String, &Value)>, _) = match value {
+        Value::Array(items) if !items.is_empty() => {
+            (items.iter().map(|item| (String::new(), item)).collect(), ["[", "]"])
+        }
+        Value::Object(members) if !members.is_empty() => {
+            let named = members.iter().map(|(name, value)| (format!("{}: ", quoted(name)), value));
+            (named.collect(), ["{", "}"])
+        }
+        scalar => return scalar.to_string(),
+    };
+    let Some(outer) = layout else {
+        let parts: Vec<_> = parts.into_iter().map(|(name, value)| name + &spelled(value, None)).collect();
+        return format!("{open}{}{close}", parts.join(", "));
+    };
+    let (newline, indent) = (outer.newline, format!("{}{}", outer.indent, outer.unit));
+    let inner = Layout { indent: &indent, ..outer };
+    let parts: Vec<_> = parts.into_iter().map(|(name, value)| name + &spelled(value, Some(inner))).collect();
+    let parts = parts.join(&format!(",{newline}{indent}"));
+    format!("{open}{newline}{indent}{parts}{newline}{}{close}", outer.indent)
+}
+
+/// Returns where the members of a map or the items of a list begin and end.
+fn parts(node: &Node) -> Vec<Range<usize>> {
+    match &node.kind {
+        Kind::Map(members) => members.iter().map(|member| member.start..member.value.span.end).collect(),
+        Kind::List(items) => items.iter().map(|item| item.span.clone()).collect(),
+        Kind::Leaf(_) => Vec::new(),
+    }
 }
 
 /// A text that holds no value may hold a mark and comments, which stay.
@@ -107,7 +205,9 @@ fn without(text: &str, path: &[&str], name: &str) -> Result<String, NotEditable>
     let root = parse(text)?;
     let map = path.iter().try_fold(root.as_ref(), |map, step| Some(map?.get(step))).flatten();
     let Some(map) = map else { return Ok(text.to_owned()) };
-    Ok(spliced(text, Page::of(text, &without_halves(text))?.remove(map, name)))
+    let index = map.members().unwrap_or_default().iter().position(|member| member.name == name);
+    let Some(index) = index else { return Ok(text.to_owned()) };
+    Ok(spliced(text, Page::of(text, &without_halves(text))?.remove(map, index)))
 }
 
 /// A text and its tokens, comments among them.
@@ -146,8 +246,9 @@ impl<'a> Page<'a> {
         next.filter(|(token, ..)| **token == Token::Comma).map(|(_, start, _)| start)
     }
 
-    fn insert(&self, map: &Node, root: &Node, names: (&str, &[&str]), entry: &Entry) -> Vec<Splice> {
-        let members = map.members().unwrap_or_default();
+    /// Puts what `spell` spells behind what is in a map or a list.
+    fn insert(&self, map: &Node, root: &Node, spell: &dyn Fn(Option<Layout<'_>>) -> String) -> Vec<Splice> {
+        let members = parts(map);
         let (open, close) = (map.span.start + 1, map.span.end - 1);
         let newline = newline(self.text);
         let unit = self.unit(root);
@@ -157,17 +258,17 @@ impl<'a> Page<'a> {
             // A document on one line stays on one.
             let is_line = map.span != root.span && !is_broken(root.span.start, root.span.end);
             if is_line {
-                let text = member(names, entry, None);
+                let text = spell(None);
                 return vec![Splice { range: anchor..anchor, text }];
             }
             let base = indentation(self.text, map.span.start);
             let indent = format!("{base}{unit}");
             let layout = Layout { newline, unit, indent: &indent };
             let end = if is_broken(anchor, close) { String::new() } else { format!("{newline}{base}") };
-            let text = format!("{newline}{indent}{}{end}", member(names, entry, Some(layout)));
+            let text = format!("{newline}{indent}{}{end}", spell(Some(layout)));
             return vec![Splice { range: anchor..anchor, text }];
         };
-        let value_end = last.value.span.end;
+        let value_end = last.end;
         let comma = self.comma_behind(value_end);
         let mut anchor = comma.map_or(value_end, |comma| comma + 1);
         let mut splices = Vec::new();
@@ -185,11 +286,11 @@ impl<'a> Page<'a> {
             }
             let indent = indentation(self.text, first.start);
             let layout = Layout { newline, unit, indent };
-            let text = format!("{newline}{indent}{}{own_comma}", member(names, entry, Some(layout)));
+            let text = format!("{newline}{indent}{}{own_comma}", spell(Some(layout)));
             splices.push(Splice { range: anchor..anchor, text });
         } else {
             let before = if comma.is_some() { " " } else { ", " };
-            let text = format!("{before}{}{own_comma}", member(names, entry, None));
+            let text = format!("{before}{}{own_comma}", spell(None));
             splices.push(Splice { range: anchor..anchor, text });
         }
         splices
@@ -203,22 +304,21 @@ impl<'a> Page<'a> {
         unit.filter(|unit| !unit.is_empty()).unwrap_or("  ")
     }
 
-    fn remove(&self, map: &Node, name: &str) -> Vec<Splice> {
-        let members = map.members().unwrap_or_default();
-        let Some(index) = members.iter().position(|member| member.name == name) else { return Vec::new() };
+    /// Takes one part out of a map or a list.
+    fn remove(&self, map: &Node, index: usize) -> Vec<Splice> {
+        let members = parts(map);
         let member = &members[index];
         let cut = |range| Splice { range, text: String::new() };
-        if let Some(comma) = self.comma_behind(member.value.span.end) {
+        if let Some(comma) = self.comma_behind(member.end) {
             return vec![cut(self.cut_start(member.start, comma + 1)..comma + 1)];
         }
-        let end = member.value.span.end;
+        let end = member.end;
         let start = self.cut_start(member.start, end);
         let close = map.span.end - 1;
         match index.checked_sub(1).map(|before| &members[before]) {
             // The last one: the comma before it goes with it.
             Some(before) => {
-                let comma =
-                    self.comma_behind(before.value.span.end).expect("members are separated by commas");
+                let comma = self.comma_behind(before.end).expect("members are separated by commas");
                 if comma + 1 == start {
                     vec![cut(comma..end)]
                 } else {

@@ -2,7 +2,8 @@
 //! file anew with its own indentation and adds keys about the machine, and `claude mcp remove` leaves both.
 
 use super::super::edit::{EntryForm, Format, Shape};
-use super::Host;
+use super::super::hook_edit::{HookForm, HookShape};
+use super::{Hooked, Host};
 
 pub(super) const HOST: Host = Host {
     name: "claude-code",
@@ -18,4 +19,9 @@ pub(super) const HOST: Host = Host {
     other_file: None,
     shape: Shape { format: Format::Json, container: "mcpServers", entry: EntryForm::Typed("stdio") },
     next: "start Claude Code anew; `claude mcp list` shows `parler` as connected, and each tool is asked for when it is first used",
+    hooks: Some(Hooked {
+        file: |folders| folders.named("CLAUDE_CONFIG_DIR", ".claude").join("settings.json"),
+        shape: HookShape { host: "claude-code", form: HookForm::Groups(10) },
+        next: "start Claude Code anew; `/hooks` shows them",
+    }),
 };

@@ -13,4 +13,5 @@ pub(super) const HOST: Host = Host {
     other_file: None,
     shape: Shape { format: Format::Json, container: "mcpServers", entry: EntryForm::Plain },
     next: "quit Claude Desktop and start it anew: closing its window is not enough",
+    hooks: None,
 };

@@ -15,4 +15,5 @@ pub(super) const HOST: Host = Host {
     other_file: None,
     shape: Shape { format: Format::Json, container: "mcpServers", entry: EntryForm::Plain },
     next: "look at Cline's list of MCP servers: it starts `parler` by itself",
+    hooks: None,
 };

@@ -14,4 +14,5 @@ pub(super) const HOST: Host = Host {
     other_file: None,
     shape: Shape { format: Format::Json, container: "mcpServers", entry: EntryForm::TypedWithTools("local") },
     next: "start Copilot CLI anew; `/mcp show parler` shows it",
+    hooks: None,
 };

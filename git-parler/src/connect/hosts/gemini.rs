@@ -2,7 +2,8 @@
 //! anew and takes the end of its last line.
 
 use super::super::edit::{EntryForm, Format, Shape};
-use super::Host;
+use super::super::hook_edit::{HookForm, HookShape};
+use super::{Hooked, Host};
 
 pub(super) const HOST: Host = Host {
     name: "gemini",
@@ -16,4 +17,9 @@ pub(super) const HOST: Host = Host {
     next: "start Gemini CLI anew, and trust the folder you work in: it starts no server in one that is not trusted; \
            `gemini mcp list` shows `parler`; variables that are named like a secret it keeps to itself, so set them in the \
            entry: \"env\": { \"PARLER_SESSION_KEY\": \"<key>\" }",
+    hooks: Some(Hooked {
+        file: |folders| folders.named("GEMINI_CLI_HOME", "").join(".gemini/settings.json"),
+        shape: HookShape { host: "gemini", form: HookForm::Groups(10_000) },
+        next: "start Gemini CLI anew; `/hooks panel` shows them",
+    }),
 };

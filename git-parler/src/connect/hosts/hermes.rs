@@ -13,4 +13,5 @@ pub(super) const HOST: Host = Host {
     other_file: None,
     shape: Shape { format: Format::Yaml, container: "mcp_servers", entry: EntryForm::Plain },
     next: "start Hermes anew, or type `/reload-mcp` in it",
+    hooks: None,
 };

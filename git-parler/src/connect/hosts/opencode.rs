@@ -2,7 +2,8 @@
 //! `opencode mcp add` is not run, since 1.18.33 has no command that takes a server out again.
 
 use super::super::edit::{EntryForm, Format, Shape};
-use super::Host;
+use super::super::hook_edit::{HookForm, HookShape};
+use super::{Hooked, Host};
 
 pub(super) const HOST: Host = Host {
     name: "opencode",
@@ -14,4 +15,9 @@ pub(super) const HOST: Host = Host {
     other_file: Some(|folders| folders.config("opencode/opencode.jsonc")),
     shape: Shape { format: Format::Json, container: "mcp", entry: EntryForm::Line("local") },
     next: "start OpenCode anew; `opencode mcp list` shows `parler` as connected",
+    hooks: Some(Hooked {
+        file: |folders| folders.config("opencode/plugin/git-parler.js"),
+        shape: HookShape { host: "opencode", form: HookForm::Plugin },
+        next: "start OpenCode anew",
+    }),
 };

@@ -14,4 +14,5 @@ pub(super) const HOST: Host = Host {
     other_file: None,
     shape: Shape { format: Format::Json, container: "servers", entry: EntryForm::Typed("stdio") },
     next: "run `MCP: List Servers` in VS Code, start `parler` there and say that you trust it",
+    hooks: None,
 };

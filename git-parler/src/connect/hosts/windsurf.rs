@@ -13,4 +13,5 @@ pub(super) const HOST: Host = Host {
     other_file: None,
     shape: Shape { format: Format::Json, container: "mcpServers", entry: EntryForm::Plain },
     next: "start Windsurf anew, or refresh the list of MCP servers in Cascade",
+    hooks: None,
 };
