@@ -1,11 +1,17 @@
 
 // Tells the agent at the end of its turn how much waits for it in its session of git parler, and from whom.
-export const Parler = async ({ client, $, directory }) => {
-  const input = JSON.stringify({ cwd: directory })
-  const hook = async (event) => {
-    const ran = await $`echo ${input} | sh -c ${`exec ${program} hook opencode ${event}`}`.nothrow().quiet()
-    return ran.exitCode === 0 ? ran.stdout.toString().trim() : ""
-  }
+import { spawn } from "node:child_process"
+
+export const Parler = async ({ client, directory }) => {
+  const hook = (event) =>
+    new Promise((resolve) => {
+      const ran = spawn("sh", ["-c", `exec ${program} hook opencode ${event}`], { stdio: ["pipe", "pipe", "ignore"] })
+      let said = ""
+      ran.stdout.on("data", (data) => (said += data))
+      ran.on("error", () => resolve(""))
+      ran.on("close", (code) => resolve(code === 0 ? said.trim() : ""))
+      ran.stdin.end(JSON.stringify({ cwd: directory }))
+    })
   let isOurs = false
   return {
     "chat.message": async () => {

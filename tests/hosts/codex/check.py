@@ -47,4 +47,5 @@ def command(_person, _model):
     return ["codex", "exec", "-c", approved, "what is new?"], {}
 
 
-host("codex", prepare, connected, command)
+# It passes over hooks that nobody has trusted by hand.
+host("codex", prepare, connected, command, trusting=["--dangerously-bypass-hook-trust"])

@@ -10,11 +10,17 @@ class FakeModel:
     """Calls `calls`, pairs of a tool's name and its arguments, and then says that it is done."""
 
     def __init__(self, calls):
-        self.calls, self.shown, self.tools = calls, [], set()
+        self.begin(calls)
         handler = type("Handler", (Handler,), {"model": self})
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def begin(self, calls, until=None, meanwhile=None):
+        """Begins anew. With `until` it says that it is done before it calls anything, as long as that was not said to it; the first
+        time it does `meanwhile`."""
+        self.calls, self.shown, self.tools, self.asked = calls, [], set(), []
+        self.until, self.meanwhile = until, meanwhile
 
     def next(self, tools, shown):
         """Returns the next call as name, namespace and arguments, or nothing when there is none for these tools."""
@@ -22,6 +28,12 @@ class FakeModel:
         if not named:
             return None
         self.tools |= set(named)
+        self.asked.append(self.body)
+        if self.until and self.until not in self.body:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            if meanwhile:
+                meanwhile()
+            return None
         # A result is shown again with every turn that follows.
         if len(shown) > len(self.shown):
             self.shown = [result if isinstance(result, str) else json.dumps(result, ensure_ascii=False) for result in shown]
@@ -57,6 +69,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = json.loads(self.body() or b"{}")
+        self.model.body = json.dumps(body, ensure_ascii=False)
         path = self.path.partition("?")[0]
         if path.endswith("/count_tokens"):
             self.answer({"input_tokens": 1})

@@ -30,4 +30,5 @@ def command(_person, _model):
     return ["opencode", "run", "what is new?"], {}
 
 
-host("opencode", prepare, connected, command)
+# Its plugins it runs once it has loaded more of itself from the network, and `opencode run` ends before one can say something.
+host("opencode", prepare, connected, command, runs_hooks=False)
