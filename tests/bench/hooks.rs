@@ -57,7 +57,18 @@ pub(crate) fn commit(ground: &Ground, table: &mut Table) -> Outcome<()> {
         let bar = place.starts_with("hub").then_some(10.0);
         table.alone(&format!("commit, {place}: beyond git alone"), "wall ms", added, bar);
     }
-    feed(ground, table, &up)
+    feed(ground, table, &up)?;
+    quiet(ground, table, &up)
+}
+
+/// Measures the hook of an agent host where nothing is new, and somebody listens.
+fn quiet(ground: &Ground, table: &mut Table, repository: &Path) -> Outcome<()> {
+    let hook = || measure(&ground.env, repository, &ground.program, ["hook", "claude-code", "Stop"]);
+    hook()?;
+    thread::sleep(SETTLING);
+    let costs: Outcome<Vec<_>> = (0..ground.rounds).map(|_| hook()).collect();
+    table.cost("hook of an agent host, nothing new", Measure::Wall, &costs?, Some(50.0));
+    Ok(())
 }
 
 /// Returns a clone with our hooks, that hands over at this hub.

@@ -150,6 +150,25 @@ fn one_process_listens_until_no_hook_has_looked_for_a_while() {
 }
 
 #[test]
+fn a_hook_asks_nobody_and_starts_nothing_where_somebody_listens() {
+    let people = People::new();
+    let (ada, bob) = scene(&people);
+    if !people.two.env.has("strace") {
+        return;
+    }
+    ada.says(&["send", "one"]);
+    has_come(&bob, 1);
+    let trace = people.two.env.path("trace");
+    let mut command = bob.command("strace");
+    command.args(["-f", "-e", "trace=network,process", "-o"]).arg(&trace);
+    let output = command.args([crate::PROGRAM, "hook", "claude-code", "Stop"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 new message"), "{output:?}");
+    let trace = fs::read_to_string(trace).unwrap();
+    let calls = ["socket(", "connect(", "sendto(", "clone", "fork("];
+    assert!(trace.contains("execve(") && !calls.iter().any(|call| trace.contains(call)), "{trace}");
+}
+
+#[test]
 fn whatever_is_wrong_a_hook_says_nothing_and_where_nobody_works_it_leaves_nothing() {
     let two = Two::new();
     for (input, host, event) in [

@@ -167,3 +167,77 @@ impl Mailbox {
         self.data.join("mailbox").join(&self.stem).join(name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use protocol::room::Members;
+    use protocol::statement::RoomKind;
+
+    use super::super::RoomState;
+    use super::*;
+    use crate::tests::local;
+
+    fn entry(seq: u64, from: AgentId) -> MailEntry {
+        MailEntry { seq, from, name: "ada/a".to_owned(), is_handoff: seq.is_multiple_of(2) }
+    }
+
+    fn seqs(mail: &Mail) -> Vec<u64> {
+        mail.entries.iter().map(|entry| entry.seq).collect()
+    }
+
+    #[test]
+    fn where_no_seat_has_worked_there_is_no_mailbox() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("p");
+        assert!(Mailbox::of(&data, None).unwrap().is_none() && !data.exists());
+        Seat::open(&local(&data, None)).unwrap();
+        let mailbox = Mailbox::of(&data, None).unwrap().unwrap();
+        assert!(mailbox.news("mcp").unwrap().is_none() && mailbox.looked().is_none());
+        assert!(!data.join("mailbox").exists());
+        mailbox.note_look().unwrap();
+        assert!(mailbox.looked().is_some());
+        let turn = mailbox.turn().unwrap();
+        assert!(turn.is_some() && mailbox.turn().unwrap().is_none());
+        mailbox.note_wakes(2).unwrap();
+        assert_eq!(mailbox.wakes().unwrap(), 2);
+    }
+
+    #[test]
+    fn what_one_reader_was_handed_or_the_other_told_is_not_new() {
+        let dir = tempfile::tempdir().unwrap();
+        let seat = Seat::open(&local(dir.path(), None)).unwrap();
+        let mailbox = Mailbox::of(dir.path(), None).unwrap().unwrap();
+        mailbox.note_look().unwrap();
+        let room = RoomId::from_bytes([7; 32]);
+        let mut mail = Mail::of(&seat, room, true);
+        mail.add((1..=5).map(|seq| entry(seq, seat.agent())));
+        mailbox.put(&mail).unwrap();
+        assert_eq!(seqs(&mailbox.news("mcp").unwrap().unwrap()), [1, 2, 3, 4, 5]);
+        let memory = RoomMemory::open(dir.path(), &seat.user(), room).unwrap();
+        let mut state = RoomState::new(Members::of(room, seat.user(), RoomKind::Home));
+        state.note_cursor(seat.agent(), "mcp", 2);
+        state.note_cursor(seat.agent(), "cli", 5);
+        memory.merge(&state).unwrap();
+        let news = mailbox.news("mcp").unwrap().unwrap();
+        assert_eq!(seqs(&news), [3, 4, 5]);
+        mailbox.note_told(&news).unwrap();
+        assert_eq!(seqs(&mailbox.news("mcp").unwrap().unwrap()), [0; 0]);
+        // What was told is remembered with the room, beside what others were handed.
+        let state = memory.load().unwrap().unwrap();
+        let cursors = ["mcp", "cli", HOOK_READER].map(|reader| state.cursor(&seat.agent(), reader));
+        assert_eq!(cursors, [Some(2), Some(5), Some(5)]);
+        mail.add([entry(6, seat.agent())]);
+        mailbox.put(&mail).unwrap();
+        assert_eq!(seqs(&mailbox.news("mcp").unwrap().unwrap()), [6]);
+    }
+
+    #[test]
+    fn a_mailbox_holds_the_newest_and_not_more_than_it_may() {
+        let dir = tempfile::tempdir().unwrap();
+        let seat = Seat::open(&local(dir.path(), None)).unwrap();
+        let mut mail = Mail::of(&seat, RoomId::from_bytes([7; 32]), false);
+        let count = MAILBOX_ENTRIES_MAX as u64 + 10;
+        mail.add((1..=count).map(|seq| entry(seq, seat.agent())));
+        assert_eq!((mail.entries.len(), mail.entries[0].seq), (MAILBOX_ENTRIES_MAX, 11));
+    }
+}
