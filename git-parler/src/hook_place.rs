@@ -13,12 +13,10 @@ use crate::context::Context;
 use crate::error::{Code, Failure};
 use crate::file_error::{FileError, failed};
 
-/// Says whether git here takes hooks from its configuration: whether it knows `git hook list`, which came with that.
+/// Says whether git here takes hooks from its configuration: whether its usage names `git hook list`, which came with that.
 pub(crate) fn is_configuration_heard(context: &Context) -> Result<bool, Failure> {
-    const USAGE: i32 = 129;
-    let mut git = git(context)?;
-    git.args(["hook", "list", "post-commit"]).stdout(Stdio::null()).stderr(Stdio::null());
-    Ok(git.status().is_ok_and(|status| status.code().is_some_and(|code| code != USAGE)))
+    let said = git(context)?.args(["hook", "-h"]).output().map(|output| output.stdout).unwrap_or_default();
+    Ok(String::from_utf8_lossy(&said).contains("git hook list"))
 }
 
 /// Returns the names of the hooks that git takes from its configuration for `event`.

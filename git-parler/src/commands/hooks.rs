@@ -172,8 +172,9 @@ fn look(context: &Context) -> Result<Answer, Failure> {
 
 /// Returns the configuration file that names our hook, where git hears of it.
 fn configured(context: &Context) -> Result<Option<PathBuf>, Failure> {
-    for is_global in [false, true] {
-        let file = hook_place::configuration(context, is_global)?;
+    // Without a home there is no configuration of the user.
+    let files = [false, true].map(|is_global| hook_place::configuration(context, is_global));
+    for file in files.into_iter().flatten() {
         if hooks::has_section(&hook_place::read(&file)?) {
             return Ok(hook_place::is_configuration_heard(context)?.then_some(file));
         }
