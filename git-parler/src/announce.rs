@@ -78,7 +78,10 @@ fn is_excluded(context: &Context, branch: &BStr) -> bool {
 }
 
 fn operation(repo: &gix::Repository) -> Option<Operation> {
-    Some(match repo.state()? {
+    // Between two commits of a sequence nothing else tells of it.
+    let is_sequence = || repo.git_dir().join("sequencer").is_dir();
+    let Some(state) = repo.state() else { return is_sequence().then_some(Operation::Sequence) };
+    Some(match state {
         InProgress::Rebase | InProgress::RebaseInteractive => Operation::Rebase,
         InProgress::ApplyMailbox
         | InProgress::ApplyMailboxRebase
