@@ -33,7 +33,7 @@ pub(crate) fn answer(global: &Global, host: Host, moment: Moment) -> Result<Opti
     };
     mailbox.note_look()?;
     if mailbox.turn()?.is_some() {
-        beside::start(&context, LISTEN)?;
+        beside::start_at_hub(&context, LISTEN)?;
     }
     let mail = mailbox.news(mcp::READER)?.filter(|mail| is_here(&context, mail));
     let entries = mail.as_ref().map_or(&[][..], |mail| &mail.entries);

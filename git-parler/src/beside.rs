@@ -8,7 +8,17 @@ use crate::error::{Code, Failure};
 use crate::start_hub::start_detached;
 
 /// Starts `git-parler hook <host> <event>` for this seat.
-pub(crate) fn start(context: &Context, [host, event]: [&str; 2]) -> Result<(), Failure> {
+pub(crate) fn start(context: &Context, words: [&str; 2]) -> Result<(), Failure> {
+    start_with(context, words, None)
+}
+
+/// As [`start`], with the hub that this command was told, since the other process reads the configuration anew.
+pub(crate) fn start_at_hub(context: &Context, words: [&str; 2]) -> Result<(), Failure> {
+    let hub = context.settings.hub.as_deref().filter(|_| context.settings.has_hub_option);
+    start_with(context, words, hub)
+}
+
+fn start_with(context: &Context, [host, event]: [&str; 2], hub: Option<&str>) -> Result<(), Failure> {
     let absolute = |path: &Path| std::path::absolute(path).map_err(|error| Failure::new(Code::Io, error));
     let repo = context.repository_if_any();
     let git_dir = repo.map(|repo| absolute(repo.git_dir())).transpose()?;
@@ -17,6 +27,7 @@ pub(crate) fn start(context: &Context, [host, event]: [&str; 2]) -> Result<(), F
         for name in OF_ONE_COMMAND {
             command.env_remove(name);
         }
+        command.args(hub.into_iter().flat_map(|hub| ["--hub", hub]));
         command.args(["hook", host, event]);
         // Without a repository nothing holds the folder that the host stands in.
         command.current_dir(folder.as_ref().or(git_dir.as_ref()).map_or(Path::new("/"), PathBuf::as_path));

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::mcp::{Agent, until};
 use crate::people::{People, Person, texts};
+use crate::served::Served;
 use crate::two::Two;
 
 /// Runs a hook as a host does, and returns what it answers.
@@ -147,6 +148,27 @@ fn one_process_listens_until_no_hook_has_looked_for_a_while() {
     bob.says(&["use", "home"]);
     until("it has ended", || listeners(&bob).is_empty().then_some(()));
     assert_eq!(stop(&bob, false), "");
+}
+
+#[test]
+fn at_the_hub_that_a_hook_names_it_is_listened_too() {
+    let two = Two::new();
+    let hub = Served::start(&two.env, &two.env.path("hub"), &[]);
+    let says = |arguments: &[&str]| {
+        let run = two.parler(&[&["--hub", hub.url().as_str()], arguments].concat());
+        assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{arguments:?}");
+        run.stdout
+    };
+    two.parler(&["--hub", &hub.url(), "send", "hello"]);
+    let home: Value = serde_json::from_str(&says(&["send", "hello again", "--json"])).unwrap();
+    assert_eq!(says(&["hook", "codex", "Stop"]), "");
+    let mail = until("it is listened", || {
+        let mailbox = fs::read_dir(two.env.parler_home().join("mailbox")).ok()?.next()?.ok()?.path();
+        fs::read(mailbox.join("mail.json")).ok()
+    });
+    let mail: Value = serde_json::from_slice(&mail).unwrap();
+    assert_eq!(mail["room"], home["room"]);
+    assert!(!two.env.parler_home().join("hub").exists());
 }
 
 #[test]
