@@ -11,6 +11,7 @@ mod halves;
 mod hook_edit;
 mod json;
 mod toml;
+mod words;
 mod yaml;
 
 use std::io;

@@ -5,6 +5,7 @@ use std::fs;
 use kit::Snapshot;
 use serde_json::{Value, json};
 
+use crate::PROGRAM;
 use crate::connect::Machine;
 
 /// Every host that has hooks, its file for them below HOME, and a file as somebody has it.
@@ -116,4 +117,39 @@ fn a_host_without_hooks_and_a_file_that_cannot_be_edited_are_said() {
     machine.put(".config/opencode/plugin/git-parler.js", "export const Other = 1\n");
     let run = machine.connect(&["--hooks", "--host", "opencode"]);
     assert!(run.stderr.contains("something else is in its place"), "{}", run.stderr);
+}
+
+#[test]
+fn a_shell_starts_the_program_wherever_it_lies() {
+    let machine = Machine::new();
+    let folder = machine.env.path("it's \"here\" & $HOME");
+    fs::create_dir(&folder).unwrap();
+    // By a process of its own: a child that another test starts meanwhile would hold the copy open for writing.
+    let root = machine.env.root();
+    let copied = machine.env.run(root, "cp", [PROGRAM.as_ref(), folder.as_os_str()]);
+    assert_eq!(copied.code, Some(0), "{}", copied.stderr);
+    let run = machine.env.run(root, folder.join("git-parler"), ["connect", "--hooks", "--host", "codex"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let read = || -> Value {
+        serde_json::from_slice(&fs::read(machine.home(".codex/hooks.json")).unwrap()).unwrap()
+    };
+    let before = read();
+    let command = text(&before["hooks"]["Stop"][0]["hooks"][0]["command"]);
+    // A probe says its word, so that it is known that it was reached.
+    let mut shell = machine.env.command("sh");
+    let output = shell.args(["-c", command]).env("PARLER_HOOKS_PROBE", "reached").output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim_end(), "reached", "{output:?}");
+    // It is known again as ours.
+    assert_eq!(states(&machine, &["--hooks", "--host", "codex"]), ["codex updated"]);
+    assert_eq!(states(&machine, &["--remove"]), ["codex removed"]);
+    assert!(!machine.home(".codex/hooks.json").exists());
+}
+
+#[test]
+fn settings_that_never_held_hooks_do_not_matter_when_the_entry_goes() {
+    let machine = Machine::new();
+    machine.put(".claude/settings.json", "{ not yet");
+    machine.rows(&["--host", "claude-code"]);
+    let rows = machine.rows(&["--host", "claude-code", "--remove"]);
+    assert_eq!((rows.len(), text(&rows[0]["state"])), (1, "removed"));
 }

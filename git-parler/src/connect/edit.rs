@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::tree::{Entry, Field, Kind, NOT_ALONE, Node, NotEditable, Splice, quoted, spliced};
-use super::{json, toml, yaml};
+use super::{json, toml, words, yaml};
 
 /// The name of our entry in every host.
 pub(super) const NAME: &str = "parler";
@@ -46,9 +46,9 @@ pub(super) struct Launch {
     pub(super) hub: Option<String>,
 }
 
-/// What an entry starts.
+/// What an entry or a hook starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct CommandLine {
+pub(super) struct CommandLine {
     command: String,
     arguments: Vec<String>,
 }
@@ -78,17 +78,17 @@ pub(super) enum Removal {
 }
 
 impl Launch {
-    /// Returns how a shell starts the program, with the hub.
-    pub(super) fn shell_words(&self) -> String {
-        let hub = self.hub.iter().flat_map(|hub| ["--hub", hub.as_str()]);
-        let words = std::iter::once(self.command.as_str()).chain(hub).map(shell_word);
-        words.collect::<Vec<_>>().join(" ")
+    /// Returns the program with its options and no command yet.
+    fn start(&self) -> CommandLine {
+        let hub = self.hub.iter().flat_map(|hub| ["--hub".to_owned(), hub.clone()]);
+        CommandLine { command: self.command.clone(), arguments: hub.collect() }
     }
 
     /// Returns the line of an entry that comes in.
     fn line(&self) -> CommandLine {
-        let hub = self.hub.iter().flat_map(|hub| ["--hub".to_owned(), hub.clone()]);
-        CommandLine { command: self.command.clone(), arguments: hub.chain(["mcp".to_owned()]).collect() }
+        let mut line = self.start();
+        line.arguments.push("mcp".to_owned());
+        line
     }
 
     /// Returns the line of an entry that starts our program with `arguments`, which stay unless a hub is named.
@@ -98,15 +98,13 @@ impl Launch {
             None => CommandLine { command: self.command.clone(), arguments: arguments.to_vec() },
         }
     }
-}
 
-/// Returns a word as a shell reads it.
-fn shell_word(word: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-:@%+=".contains(&byte);
-    if !word.is_empty() && word.bytes().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
+    /// As [`Launch::start`], with the options of `found` unless a hub is named.
+    pub(super) fn start_with(&self, found: Option<CommandLine>) -> CommandLine {
+        match found {
+            Some(found) if self.hub.is_none() => CommandLine { command: self.command.clone(), ..found },
+            Some(_) | None => self.start(),
+        }
     }
 }
 
@@ -124,6 +122,21 @@ impl CommandLine {
     /// Says whether this starts our server, with whatever options.
     fn is_ours(&self) -> bool {
         self.arguments_of_ours().and_then(verb) == Some("mcp")
+    }
+
+    /// Returns our program with its options, where `text` has a shell start that with `words` and nothing else.
+    pub(super) fn start_in(text: &str, words: [&str; 3]) -> Option<Self> {
+        let mut read = words::read(text)?.into_iter();
+        let line = Self { command: read.next()?, arguments: read.collect() };
+        let arguments = line.arguments_of_ours()?;
+        let (options, last) = arguments.split_last_chunk::<3>()?;
+        let is_it = last == &words && verb(arguments) == Some(words[0]);
+        is_it.then(|| Self { arguments: options.to_vec(), ..line.clone() })
+    }
+
+    /// Returns the line as a shell reads it.
+    pub(super) fn spelled(&self) -> String {
+        words::spelled(std::iter::once(&self.command).chain(&self.arguments))
     }
 
     fn words(&self) -> Vec<String> {

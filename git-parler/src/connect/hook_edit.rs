@@ -6,7 +6,7 @@ use std::ops::Range;
 use hooks::Moment;
 use serde_json::{Map, Value, json};
 
-use super::edit::{Addition, Launch, Removal};
+use super::edit::{Addition, CommandLine, Launch, Removal};
 use super::json::{self, Step};
 use super::tree::{Kind, NOT_ALONE, Node, NotEditable, Splice, spliced};
 
@@ -30,21 +30,29 @@ pub(super) enum HookForm {
 }
 
 impl HookShape {
-    /// Adds our hooks to `text`, or sees to it that they start what `launch` says.
+    /// Adds our hooks to `text`, or sees to it that they start what `launch` says; without a hub the options that are there stay.
     pub(super) fn add(&self, text: &str, launch: &Launch) -> Result<Addition, NotEditable> {
-        self.add_by(text, &launch.shell_words())
+        let (event, _) = self.events()[0];
+        let found =
+            self.program_in(text)?.and_then(|found| self.start_of(&self.command(&found, event), event));
+        self.add_by(text, &launch.start_with(found).spelled())
     }
 
     /// Takes our hooks out of `text`. `backup` is the file as it was before they came in, where that is known.
     pub(super) fn remove(&self, text: &str, backup: Option<&str>) -> Result<Removal, NotEditable> {
-        let Some(program) = self.program_in(text)? else { return Ok(Removal::Absent) };
+        let program = match self.program_in(text) {
+            // Whatever is wrong with a file that does not name us is none of our business.
+            Err(_) if !text.contains(&self.command("", "")) => None,
+            program => program?,
+        };
+        let Some(program) = program else { return Ok(Removal::Absent) };
         match backup {
             Some(backup) if self.gives(backup, &program, text) => {
                 return Ok(Removal::Restored(backup.to_owned()));
             }
-            None if self.form == HookForm::Plugin || self.gives("", &program, text) => {
-                return Ok(Removal::Emptied);
-            }
+            // Of a plugin nothing but ours can have been there, written by another version perhaps.
+            _ if self.form == HookForm::Plugin => return Ok(Removal::Emptied),
+            None if self.gives("", &program, text) => return Ok(Removal::Emptied),
             Some(_) | None => {}
         }
         let before = backup.map(said).transpose()?;
@@ -97,10 +105,14 @@ impl HookShape {
         hooks::Host::named(self.host).expect("a host that has hooks is known to them").events()
     }
 
-    /// Returns how a shell starts our program in a command of ours; nothing for somebody else's.
-    fn program_of<'a>(&self, command: &'a str, event: &str) -> Option<&'a str> {
-        let program = command.strip_suffix(&format!(" hook {} {event}", self.host))?;
-        program.contains("git-parler").then_some(program)
+    /// Returns the command for an event.
+    fn command(&self, program: &str, event: &str) -> String {
+        format!("{program} hook {} {event}", self.host)
+    }
+
+    /// Returns how a command of ours starts our program; nothing for somebody else's.
+    fn start_of(&self, command: &str, event: &str) -> Option<CommandLine> {
+        CommandLine::start_in(command, ["hook", self.host, event])
     }
 
     /// Says whether adding makes `text` of `before`.
@@ -120,7 +132,7 @@ impl HookShape {
             expected["version"] = as_read(&json!(1));
         }
         for (event, _) in self.events() {
-            let command = format!("{program} hook {} {event}", self.host);
+            let command = self.command(program, event);
             match self.ours(&after, event)? {
                 Some(ours) if ours.command == command => {}
                 Some(ours) => {
@@ -182,7 +194,7 @@ impl HookShape {
         }
         for (event, _) in self.events() {
             if let Some(ours) = self.ours(text, event)? {
-                return Ok(self.program_of(&ours.command, event).map(str::to_owned));
+                return Ok(self.start_of(&ours.command, event).map(|start| start.spelled()));
             }
         }
         Ok(None)
@@ -210,7 +222,7 @@ impl HookShape {
     fn ours_in<'a>(&self, hook: &Node, event: &str, path: &[Step<'a>]) -> Option<Ours<'a>> {
         let node = hook.get("command")?;
         let command = node.text()?;
-        self.program_of(command, event)?;
+        self.start_of(command, event)?;
         Some(Ours { command: command.to_owned(), span: node.span.clone(), path: path.to_vec() })
     }
 }

@@ -121,12 +121,65 @@ fn a_program_in_another_place_is_brought_up_to_date() {
 }
 
 #[test]
+fn without_a_hub_the_options_that_are_there_stay() {
+    let at_hub = Launch { command: "git-parler".to_owned(), hub: Some("wss://hub.example".to_owned()) };
+    for shape in [&CLAUDE, &CURSOR, &OPENCODE] {
+        let Ok(Addition::Added(with)) = shape.add("", &at_hub) else { panic!("{shape:?}") };
+        assert!(with.contains("\"git-parler --hub wss://hub.example"), "{with}");
+        assert_eq!(shape.add(&with, &launch("git-parler")), Ok(Addition::Already));
+        let Ok(Addition::Updated(moved)) = shape.add(&with, &launch("/opt/git-parler")) else {
+            panic!("{with}")
+        };
+        assert_eq!(moved, with.replace("\"git-parler --hub", "\"/opt/git-parler --hub"));
+        let local = Launch { hub: Some("local".to_owned()), ..at_hub.clone() };
+        let Ok(Addition::Updated(local)) = shape.add(&moved, &local) else { panic!("{moved}") };
+        assert_eq!(local, with.replace("wss://hub.example", "local"));
+        assert_eq!(shape.remove(&local, None), Ok(Removal::Emptied));
+    }
+}
+
+#[test]
+fn what_somebody_else_starts_stays_whatever_it_is_like() {
+    for command in [
+        "./log.sh && git-parler hook claude-code Stop",
+        "git-parler hook claude-code Stop; say done",
+        "echo git-parler hook claude-code Stop",
+        "/opt/not-git-parler hook claude-code Stop",
+        "git-parler send hook claude-code Stop",
+        "git-parler hook codex Stop",
+        "git-parler hook claude-code SessionStart",
+    ] {
+        let hook = json!([{"hooks": [{"type": "command", "command": command}]}]);
+        let text = json!({"hooks": {"Stop": hook}}).to_string();
+        assert_eq!(CLAUDE.remove(&text, None), Ok(Removal::Absent), "{command}");
+        let with: Value = serde_json::from_str(&added(&CLAUDE, &text)).unwrap();
+        assert_eq!(
+            (&with["hooks"]["Stop"][0], with["hooks"]["Stop"].as_array().unwrap().len()),
+            (&hook[0], 2)
+        );
+    }
+}
+
+#[test]
 fn what_cannot_be_edited_is_left() {
     for text in
         ["[]", "{\"hooks\": []}", "{\"hooks\": {\"Stop\": {}}}", "{\"a\": 1, \"a\": 2}", "{", "{'a': 1}"]
     {
         assert!(CLAUDE.add(text, &launch("git-parler")).is_err(), "{text}");
     }
+    // Nothing is to be taken out where we are not named, whatever it is.
+    assert_eq!(CLAUDE.remove("{", None), Ok(Removal::Absent));
+    assert!(CLAUDE.remove("{\"command\": \"git-parler hook claude-code Stop\"", None).is_err());
     assert!(OPENCODE.add("export const Other = 1\n", &launch("git-parler")).is_err());
     assert_eq!(OPENCODE.remove("export const Other = 1\n", None), Ok(Removal::Absent));
+}
+
+#[test]
+fn a_plugin_of_another_version_is_replaced_and_goes() {
+    let with = added(&OPENCODE, "");
+    let older = with.clone() + "// and more\n";
+    assert_eq!(OPENCODE.add(&older, &launch("git-parler")), Ok(Addition::Updated(with.clone())));
+    for backup in [None, Some(older.as_str())] {
+        assert_eq!(OPENCODE.remove(&with, backup), Ok(Removal::Emptied));
+    }
 }
