@@ -9,6 +9,8 @@ export const Parler = async ({ client, directory }) => {
       let said = ""
       ran.stdout.on("data", (data) => (said += data))
       ran.on("error", () => resolve(""))
+      // It may have ended before it has read everything.
+      ran.stdin.on("error", () => {})
       ran.on("close", (code) => resolve(code === 0 ? said.trim() : ""))
       ran.stdin.end(JSON.stringify({ cwd: directory }))
     })

@@ -13,13 +13,13 @@ from world import INSTALLED, World, check, equal, holds
 WORD = "and by the way, this too"
 
 
-def host(name, prepare, connected, command, wired_as=None, trusting=(), runs_hooks=True):
+def host(name, prepare, connected, command, wired_as=None, trusting=(), ends=None):
     """Runs the checks of a host.
 
     `prepare(person, model)` writes its settings. The server is added to them by `git parler connect`, to which the host is
     `wired_as`. `connected(person)` looks whether the host gets on with the server; `command(person, model)` is what has it ask its
-    model, with what it needs in the environment. `trusting` are the words by which it runs hooks that nobody has trusted by hand; not every
-    host `runs_hooks` where nobody sits before it.
+    model, with what it needs in the environment. `trusting` are the words by which it runs hooks that nobody has trusted by hand. Where a
+    host runs no hooks while nobody sits before it, `ends(person, other)` checks what it would run when a turn ends.
     """
     with World() as world:
         ada = world.person("ada")
@@ -62,11 +62,12 @@ def host(name, prepare, connected, command, wired_as=None, trusting=(), runs_hoo
             # The other worktree has its references in the same repository, so that it changes only here.
             other.parler("apply", ours["id"])
             equal(other.git("show", "-s", "--format=%s", f"refs/parler/{ours['id'][:12]}").strip(), "made by the agent")
-        if not runs_hooks:
-            return
         with check(f"{name}: has hooks"):
             told = ada.parler("connect", "--hooks", "--host", wired_as or name)
             equal([(of["part"], of["state"]) for of in told["hosts"]], [("server", "already"), ("hooks", "added")])
+        if ends:
+            ends(ada, other)
+            return
         words, more = command(ada, model)
         words = [*words[:-1], *trusting, words[-1]]
         with check(f"{name}: goes on where a message has come while it worked"):
