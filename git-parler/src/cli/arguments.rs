@@ -203,10 +203,10 @@ pub(crate) enum HooksAction {
 #[derive(Args, Debug)]
 #[command(after_long_help = include_str!("../page/hook.txt"))]
 pub(crate) struct Hook {
-    /// Who runs it: `git`
+    /// Who runs it: `git`, or an agent host such as `claude-code`
     #[arg(value_name = "host")]
     pub(crate) host: String,
-    /// For what: `post-commit`, `post-rewrite`, `post-merge`
+    /// For what: `post-commit`, or an event of the host such as `Stop`
     #[arg(value_name = "event")]
     pub(crate) event: String,
     /// What the host gives with it

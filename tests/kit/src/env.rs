@@ -170,8 +170,8 @@ impl Env {
         self.run(dir, "git", args)
     }
 
-    /// Returns whether `program` is installed, or `tests/frameworks/install` has brought it. With `TEST_TOOLS=all` set, as in continuous integration, a missing
-    /// one is a failure instead, so that no test is left out unseen.
+    /// Returns whether `program` is installed, or `tests/frameworks/install` has brought it. With `TEST_TOOLS=all` set, as in
+    /// continuous integration, a missing one is a failure instead, so that no test is left out unseen.
     ///
     /// # Panics
     ///
